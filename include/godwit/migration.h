@@ -1,0 +1,88 @@
+// The engine: moves one Guest out of this process, or into it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <godwit/descriptors.h>
+#include <godwit/guest.h>
+#include <godwit/result.h>
+#include <godwit/schema/types.h>
+
+namespace godwit {
+
+class Clock;
+
+/// Told what happens, in order, on the engine's threads. Implementations return soon and do not call back.
+class MigrationObserver {
+ public:
+  virtual ~MigrationObserver() = default;
+
+  /// The MIGRATION event. Only called when it is due: with the `events` capability, or for the incoming `setup`,
+  /// which is always announced (control-plane section 4.2).
+  virtual void on_status(schema::MigrationStatus status) = 0;
+  /// The MIGRATION_PASS event.
+  virtual void on_pass(std::int64_t pass) = 0;
+  /// The incoming migration failed after loading began: the process has no guest and ends with exit status 1.
+  virtual void on_incoming_failed(const Error& error) = 0;
+};
+
+/// What is fixed when the process starts (the `migration` object's properties, -incoming, -only-migratable).
+struct MigrationOptions {
+  bool send_configuration = true;   ///< both sides must agree; also expected when loading
+  bool send_section_footer = true;  ///< both sides must agree; also expected when loading
+  bool send_description = true;     ///< the JSON description after the end of the stream
+  bool store_global_state = true;   ///< off: `globalstate` only for states other than running and paused
+  bool only_migratable = false;
+  bool incoming_expected = false;   ///< started with -incoming: the guest waits
+};
+
+/// One per guest and process. All methods are thread-safe. Methods named after monitor commands behave as
+/// control-plane sections 7 to 9 say, error texts included; they never wait for the peer.
+class Migration {
+ public:
+  /// `guest`, `observer` and `clock` outlive the Migration.
+  Migration(Guest& guest, MigrationObserver& observer, Clock& clock, MigrationOptions options = {});
+  /// Cancels what is in progress and joins the threads.
+  ~Migration();
+  Migration(const Migration&) = delete;
+  Migration& operator=(const Migration&) = delete;
+
+  Result<> set_capabilities(const std::vector<schema::MigrationCapabilityStatus>& changes);
+  std::vector<schema::MigrationCapabilityStatus> capabilities() const;
+  Result<> set_parameters(const schema::MigrateSetParameters& changes);
+  schema::MigrationParameters parameters() const;
+  schema::MigrationInfo info() const;
+
+  /// Starts moving the guest to `request.uri`. Returns when the attempt has started.
+  Result<> migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors);
+  /// Ends the outgoing migration. Harmless when there is none.
+  void cancel();
+  Result<> proceed(schema::MigrationStatus expected);  ///< migrate-continue
+  Result<> start_postcopy();
+  Result<> pause();
+  Result<> recover(std::string_view uri, DescriptorSource& descriptors);
+
+  /// Listens on `uri` (migrate-incoming, and -incoming with a URI).
+  Result<> incoming(std::string_view uri, DescriptorSource& descriptors);
+
+  /// A feature that stops migration as long as it is in use; refused while a migration is in progress.
+  Result<> add_blocker(std::string reason);
+  void remove_blocker(std::string_view reason);
+
+  /// Device state without RAM, in the stream's format (xen-save-devices-state, xen-load-devices-state).
+  Result<> save_device_state(const std::string& path, bool live);
+  Result<> load_device_state(const std::string& path);
+
+  /// Waits until no outgoing migration is in progress. For tests and for an orderly end.
+  void wait_until_idle() const;
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace godwit

@@ -1,0 +1,1 @@
+"""Turns the QAPI schema of the control interface into C++, introspection and documentation."""

@@ -1,0 +1,56 @@
+#include "channel/channel_input.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace godwit::channel {
+
+ChannelInput::ChannelInput(Channel& channel, std::size_t window)
+    : channel_(channel),
+      capacity_(std::max(window, window_limit)),
+      window_(std::make_unique_for_overwrite<std::byte[]>(capacity_)) {
+  at_ = end_ = window_.get();
+}
+
+Result<> ChannelInput::fill(std::size_t count) {
+  assert(count <= window_limit);
+  const auto kept = static_cast<std::size_t>(end_ - at_);
+  if (kept != 0) std::memmove(window_.get(), at_, kept);
+  at_ = window_.get();
+  end_ = at_ + kept;
+  while (static_cast<std::size_t>(end_ - at_) < count) {
+    const auto used = static_cast<std::size_t>(end_ - at_);
+    ++reads_;
+    GODWIT_ASSIGN(const std::size_t got, channel_.read({window_.get() + used, capacity_ - used}));
+    if (got == 0) return ends_early(count);
+    end_ += got;
+    window_end_offset_ += got;
+  }
+  return {};
+}
+
+Result<std::size_t> ChannelInput::read_past_window(std::span<std::byte> into) {
+  assert(at_ == end_ && !into.empty());
+  const iovec parts[] = {{into.data(), into.size()}, {window_.get(), capacity_}};
+  ++reads_;
+  GODWIT_ASSIGN(const std::size_t got, channel_.read(parts));
+  if (got == 0) return ends_early(into.size());
+  const std::size_t placed = std::min(got, into.size());
+  at_ = window_.get();
+  end_ = at_ + (got - placed);
+  window_end_offset_ += got - placed;  // the caller counts what was placed
+  return placed;
+}
+
+Result<bool> ChannelInput::nothing_follows() {
+  assert(at_ == end_);
+  ++reads_;
+  GODWIT_ASSIGN(const std::size_t got, channel_.read({window_.get(), capacity_}));
+  at_ = window_.get();
+  end_ = at_ + got;
+  window_end_offset_ += got;
+  return got == 0;
+}
+
+}  // namespace godwit::channel

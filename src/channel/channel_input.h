@@ -1,0 +1,41 @@
+// The byte source of a decoder that reads from a channel.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <godwit/stream.h>
+
+#include "channel/channel.h"
+
+namespace godwit::channel {
+
+/// Reads a channel through a window. One system call fetches as much as the kernel has, up to the window's
+/// size; a large read() drains the window and then gets the rest straight into its place, refilling the
+/// window in the same call.
+///
+/// Does not own the channel, which must outlive it. One thread.
+class ChannelInput final : public Input {
+ public:
+  static constexpr std::size_t default_window = 512 * 1024;
+
+  /// `window` is at least window_limit.
+  explicit ChannelInput(Channel& channel, std::size_t window = default_window);
+
+  Channel& channel() const { return channel_; }
+  /// How many system calls were made: what a benchmark and a test want to know.
+  std::uint64_t reads() const { return reads_; }
+
+ protected:
+  Result<> fill(std::size_t count) override;
+  Result<std::size_t> read_past_window(std::span<std::byte> into) override;
+  Result<bool> nothing_follows() override;
+
+ private:
+  Channel& channel_;
+  std::size_t capacity_;
+  std::unique_ptr<std::byte[]> window_;
+  std::uint64_t reads_ = 0;
+};
+
+}  // namespace godwit::channel

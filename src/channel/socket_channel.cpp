@@ -1,0 +1,145 @@
+#include "channel/socket_channel.h"
+
+#include <array>
+#include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <utility>
+
+#include "base/fail.h"
+#include "channel/descriptor_flags.h"
+#include "channel/iovec_cursor.h"
+#include "channel/socket_address.h"
+#include "channel/wait.h"
+
+namespace godwit::channel {
+namespace {
+
+/// The bytes in flight between two processes of one host. Larger does not move data faster, but lets the two
+/// sides wait less often for each other.
+constexpr int unix_buffer_bytes = 4 * 1024 * 1024;
+
+void enlarge_buffer(int socket, int forced, int polite) {
+  // Refused without CAP_NET_ADMIN; the polite way is cut to the system's limit. Either is only a wish.
+  if (::setsockopt(socket, SOL_SOCKET, forced, &unix_buffer_bytes, sizeof unix_buffer_bytes) != 0)
+    ::setsockopt(socket, SOL_SOCKET, polite, &unix_buffer_bytes, sizeof unix_buffer_bytes);
+}
+
+void tune(int socket) {
+  switch (address_family(socket)) {
+    case AF_INET:
+    case AF_INET6: {
+      const int on = 1;  // the kernel sizes the buffers of tcp better than a fixed number does
+      ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      break;
+    }
+    case AF_UNIX:
+      enlarge_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF);
+      enlarge_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+SocketChannel::SocketChannel(UniqueFd socket, std::string peer, Origin origin)
+    : socket_(std::move(socket)), peer_(std::move(peer)), origin_(origin) {
+  set_blocking(socket_.get(), true);
+  tune(socket_.get());
+  if (peer_.empty()) peer_ = peer_name(socket_.get());
+}
+
+// Where somebody else still holds the socket, close() alone would leave the peer waiting for the end. Where
+// nobody does, close() alone says more: bytes that were never read make the peer see a broken connection, not
+// an end.
+SocketChannel::~SocketChannel() {
+  if (origin_ == Origin::handed_over) ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+Result<> SocketChannel::write(std::span<const iovec> parts) {
+  if (shut_down_.load(std::memory_order_relaxed)) return write_failed(EPIPE);
+  IovecCursor rest(parts);
+  while (!rest.done()) {
+    const auto batch = rest.batch();
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(batch.data());
+    message.msg_iovlen = batch.size();
+    const ssize_t count = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    if (count >= 0) {
+      rest.advance(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      GODWIT_TRY(wait_ready(POLLOUT));  // a former owner of the socket made it non-blocking again
+    } else if (errno != EINTR) {
+      return write_failed(errno);
+    }
+  }
+  return {};
+}
+
+Result<std::size_t> SocketChannel::read(std::span<const iovec> parts) {
+  if (total_size(parts) == 0) return 0;
+  for (;;) {
+    if (shut_down_.load(std::memory_order_relaxed)) return read_failed(ECONNABORTED);
+    const auto batch = parts.first(std::min<std::size_t>(parts.size(), IOV_MAX));
+    const ssize_t count = ::readv(socket_.get(), batch.data(), static_cast<int>(batch.size()));
+    if (count > 0) return static_cast<std::size_t>(count);
+    if (count == 0) {
+      if (shut_down_.load(std::memory_order_relaxed)) return read_failed(ECONNABORTED);
+      return 0;
+    }
+    if (errno == EAGAIN) {
+      GODWIT_TRY(wait_ready(POLLIN));
+    } else if (errno != EINTR) {
+      return read_failed(errno);
+    }
+  }
+}
+
+void SocketChannel::shutdown() noexcept {
+  shut_down_.store(true, std::memory_order_relaxed);
+  ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+Result<> SocketChannel::finish_writing() {
+  if (shut_down_.load(std::memory_order_relaxed)) return write_failed(EPIPE);
+  if (::shutdown(socket_.get(), SHUT_WR) != 0)
+    return system_error("Unable to close the sending half of a socket", errno);
+  return {};
+}
+
+Result<bool> SocketChannel::wait_for_peer_close(std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  std::array<std::byte, 16 * 1024> dropped;
+  for (;;) {
+    pollfd entry{socket_.get(), POLLIN, 0};
+    GODWIT_ASSIGN(const bool ready, wait_for_any({&entry, 1}, deadline));
+    if (!ready) return false;
+    const ssize_t count = ::recv(socket_.get(), dropped.data(), dropped.size(), MSG_DONTWAIT);
+    const int error_number = count < 0 ? errno : 0;
+    if (count == 0 && !shut_down_.load(std::memory_order_relaxed)) return true;
+    if (count <= 0 && error_number != EINTR && error_number != EAGAIN)
+      return std::unexpected(read_failed(error_number).error());
+    if (std::chrono::steady_clock::now() >= deadline) return false;  // a peer that never stops talking
+  }
+}
+
+Result<> SocketChannel::write_failed(int error_number) {
+  if (shut_down_.load(std::memory_order_relaxed)) return fail("The channel was shut down");
+  return system_error("Unable to write to socket", error_number);
+}
+
+Result<std::size_t> SocketChannel::read_failed(int error_number) {
+  if (shut_down_.load(std::memory_order_relaxed)) return fail("The channel was shut down");
+  return system_error("Unable to read from socket", error_number);
+}
+
+Result<> SocketChannel::wait_ready(short events) {
+  pollfd entry{socket_.get(), events, 0};
+  GODWIT_TRY(wait_for_any({&entry, 1}));
+  return {};
+}
+
+}  // namespace godwit::channel

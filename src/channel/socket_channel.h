@@ -1,0 +1,49 @@
+// A channel over a connected stream socket: tcp, unix, vsock, or one that was handed over.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/system.h"
+#include "channel/channel.h"
+
+namespace godwit::channel {
+
+/// The socket is blocking: a large write is one system call. shutdown() of the socket itself is what wakes.
+class SocketChannel final : public Channel {
+ public:
+  /// Whether somebody else may hold the same socket, and may not have more of them for us.
+  enum class Origin : std::uint8_t { own, handed_over };
+
+  /// Takes over a connected stream socket, makes it blocking and sets it up for bulk transfer. `peer` is for
+  /// logs; where it is empty the socket is asked.
+  SocketChannel(UniqueFd socket, std::string peer, Origin origin);
+  ~SocketChannel() override;
+
+  using Channel::read;
+  using Channel::write;
+  Result<> write(std::span<const iovec> parts) override;
+  Result<std::size_t> read(std::span<const iovec> parts) override;
+  void shutdown() noexcept override;
+  Result<> finish_writing() override;
+  Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) override;
+  std::string_view kind() const override { return "socket"; }
+  bool two_way() const override { return true; }
+  bool multi_channel() const override { return origin_ == Origin::own; }
+  bool seekable() const override { return false; }
+  std::string peer() const override { return peer_; }
+
+ private:
+  Result<> write_failed(int error_number);
+  Result<std::size_t> read_failed(int error_number);
+  Result<> wait_ready(short events);
+
+  UniqueFd socket_;
+  std::string peer_;
+  Origin origin_;
+  // Set before the socket is shut down, read after a call on it has returned: the kernel orders the two.
+  std::atomic<bool> shut_down_{false};
+};
+
+}  // namespace godwit::channel

@@ -1,0 +1,19 @@
+// Waiting for a descriptor without losing the ability to be woken.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <poll.h>
+#include <span>
+
+#include <godwit/result.h>
+
+namespace godwit::channel {
+
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+/// poll() that goes on after signals. False if the deadline passed; without one it waits for ever. Entries
+/// with a descriptor of -1 are ignored; `revents` tells the others.
+Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline = std::nullopt);
+
+}  // namespace godwit::channel

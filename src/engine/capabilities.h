@@ -1,0 +1,35 @@
+// The set of migration capabilities and the rules between them (control-plane section 7).
+#pragma once
+
+#include <bitset>
+#include <vector>
+
+#include <godwit/result.h>
+#include <godwit/schema/types.h>
+
+namespace godwit::engine {
+
+using Capability = schema::MigrationCapability;
+
+class Capabilities {
+ public:
+  bool has(Capability capability) const { return set_.test(static_cast<std::size_t>(capability)); }
+  void set(Capability capability, bool on) { set_.set(static_cast<std::size_t>(capability), on); }
+
+  /// In the order of the schema, one entry each.
+  std::vector<schema::MigrationCapabilityStatus> list() const;
+
+  /// These capabilities with `changes` applied, or why the result may not be. All or nothing.
+  Result<Capabilities> with(const std::vector<schema::MigrationCapabilityStatus>& changes) const;
+
+ private:
+  std::bitset<64> set_;
+};
+
+/// The engine behind this capability exists.
+bool is_built(Capability capability);
+
+/// May the complete set stand? The texts are those of control-plane section 7, in its order of checks.
+Result<> check(const Capabilities& capabilities);
+
+}  // namespace godwit::engine

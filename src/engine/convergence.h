@@ -1,0 +1,62 @@
+// When may the guest be stopped? The arithmetic of control-plane sections 10.1 to 10.3, without threads or clocks:
+// times go in, decisions come out.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace godwit::engine {
+
+using namespace std::chrono_literals;
+
+/// The bandwidth of the last window, what follows from it, and how many bytes the current window may still carry.
+class BandwidthWindow {
+ public:
+  static constexpr Nanoseconds length = 100ms;
+
+  void start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent);
+
+  /// Closes the window if it is old enough. True if it was: the figures below are fresh.
+  bool update(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent, std::uint64_t downtime_limit_ms);
+
+  /// Bytes that can be moved with the guest stopped within the downtime limit. 0 until the first window ends: only
+  /// an empty remainder converges before that.
+  std::uint64_t threshold_bytes() const { return threshold_bytes_; }
+  double bytes_per_ms() const { return bytes_per_ms_; }
+  double mbps() const { return bytes_per_ms_ * 8.0 / 1000.0; }
+  std::uint64_t pages_per_second() const { return pages_per_second_; }
+  /// Bytes that went through the last closed window.
+  std::uint64_t window_bytes() const { return window_bytes_; }
+
+  /// What the current window may still carry at `max_bandwidth` bytes per second (0: no limit).
+  std::uint64_t quota_left(std::uint64_t bytes_sent, std::uint64_t max_bandwidth) const;
+  Nanoseconds ends_at() const { return started_ + length; }
+
+ private:
+  Nanoseconds started_{0};
+  std::uint64_t bytes_at_start_ = 0;
+  std::uint64_t pages_at_start_ = 0;
+  std::uint64_t threshold_bytes_ = 0;
+  std::uint64_t window_bytes_ = 0;
+  std::uint64_t pages_per_second_ = 0;
+  double bytes_per_ms_ = 0;
+};
+
+/// How fast the guest dirties memory, over periods of at least a second that end at a bitmap synchronisation.
+class DirtyRate {
+ public:
+  static constexpr Nanoseconds period = 1000ms;
+
+  void start(Nanoseconds now);
+  /// Called at each synchronisation with the pages it found newly dirty. True if a period ended.
+  bool add(Nanoseconds now, std::uint64_t newly_dirty_pages);
+  std::uint64_t pages_per_second() const { return pages_per_second_; }
+
+ private:
+  Nanoseconds started_{0};
+  std::uint64_t pages_ = 0;
+  std::uint64_t pages_per_second_ = 0;
+};
+
+}  // namespace godwit::engine

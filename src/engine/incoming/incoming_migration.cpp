@@ -1,0 +1,104 @@
+#include "engine/incoming/incoming_migration.h"
+
+#include <utility>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "channel/channel_input.h"
+#include "engine/incoming/stream_loader.h"
+
+namespace godwit::engine {
+
+IncomingMigration::IncomingMigration(IncomingContext context, std::unique_ptr<channel::Listener> listener)
+    : context_(context), listener_(std::move(listener)) {
+  thread_ = start_thread("incoming", [this](std::stop_token stop) { run(std::move(stop)); });
+}
+
+IncomingMigration::~IncomingMigration() {
+  thread_.request_stop();
+  {
+    std::lock_guard lock(mutex_);
+    if (listener_) listener_->close();
+    if (channel_) channel_->shutdown();
+  }
+  thread_.join();
+}
+
+std::vector<channel::ListeningAddress> IncomingMigration::addresses() const {
+  std::lock_guard lock(mutex_);
+  return listener_ ? listener_->addresses() : std::vector<channel::ListeningAddress>{};
+}
+
+void IncomingMigration::run(std::stop_token stop) {
+  auto channel = listener_->accept();
+  if (!channel) {
+    if (!stop.stop_requested()) fail_for_good(channel.error());
+    return;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    channel_ = *std::move(channel);
+    if (stop.stop_requested()) return;
+  }
+  context_.status.to(Status::none, Status::active);
+  if (auto loaded = load(*channel_); !loaded) {
+    if (!stop.stop_requested()) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
+    return;
+  }
+  std::unique_ptr<channel::Listener> listener;
+  std::unique_ptr<channel::Channel> finished;
+  {
+    std::lock_guard lock(mutex_);
+    listener = std::move(listener_);
+    finished = std::move(channel_);
+  }
+  listener->close();
+  context_.status.to(Status::active, Status::completed);
+}
+
+Result<> IncomingMigration::load(channel::Channel& channel) {
+  channel::ChannelInput in(channel);
+  StreamLoader::Reply reply;
+  if (channel.two_way()) {
+    reply = [&channel](const wire::ReturnMessage& message) {
+      Output out;
+      wire::encode_return_message(out, message);
+      return channel.write(out.data());
+    };
+  }
+  StreamLoader loader(context_.guest, context_.settings.capabilities(), context_.options, reply);
+  auto loaded = loader.load(in);
+  // The description comes before the guest starts only because the source may need the room in the socket; what is
+  // wrong with it does not matter to the guest.
+  if (loaded && context_.options.send_description)
+    if (auto drained = loader.drain_description(in); !drained)
+      log::warn("the stream's description: {}", drained.error().what());
+  if (loaded) {
+    ownership_.take_back();
+    loaded = start_guest(loader.run_state());
+  }
+  if (loader.return_path_open()) {
+    // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run it.
+    const std::uint32_t verdict = loaded ? 0 : 1;
+    if (auto sent = reply(wire::Shut{verdict}); !sent)
+      log::warn("the source did not take the verdict: {}", sent.error().what());
+  }
+  return loaded;
+}
+
+Result<> IncomingMigration::start_guest(RunState received) {
+  if (received != RunState::running) return context_.guest.set_run_state(received);
+  return context_.guest.set_run_state(context_.guest.autostart() ? RunState::running : RunState::paused);
+}
+
+void IncomingMigration::fail_for_good(const Error& error) {
+  {
+    std::lock_guard lock(mutex_);
+    if (channel_) channel_->shutdown();
+  }
+  context_.status.to({Status::none, Status::active}, Status::failed);
+  context_.observer.on_incoming_failed(error);
+}
+
+}  // namespace godwit::engine

@@ -1,0 +1,86 @@
+#include "engine/incoming/ram_loader.h"
+
+#include <cstring>
+
+#include "base/fail.h"
+#include "memory/populated.h"
+#include "memory/zero_scan.h"
+
+namespace godwit::engine {
+
+RamLoader::RamLoader(std::span<const RamBlock> blocks, bool ignore_shared)
+    : blocks_(blocks), ignore_shared_(ignore_shared), reader_([this](std::string_view name) {
+        return block_for_pages(name);
+      }) {}
+
+const RamBlock* RamLoader::find(std::string_view name) const {
+  for (const RamBlock& block : blocks_)
+    if (block.name == name) return &block;
+  return nullptr;
+}
+
+Result<wire::KnownBlock> RamLoader::block_for_pages(std::string_view name) const {
+  const RamBlock* block = find(name);
+  if (!block) return fail("RAM block '{}' does not exist here", name);
+  if (ignore_shared_ && block->shared) return fail("RAM block '{}' is shared and takes no pages", name);
+  return wire::KnownBlock{static_cast<std::uint32_t>(block - blocks_.data()), block->size};
+}
+
+Result<> RamLoader::load_setup(Input& in) {
+  GODWIT_ASSIGN(const auto entries,
+                wire::decode_block_list(in, {.has_host_page_size = {}, .has_guest_addresses = ignore_shared_}));
+  for (const wire::BlockEntry& entry : entries) {
+    const RamBlock* block = find(entry.name);
+    if (!block)
+      return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
+                      .advise("start the destination with the same memory backends as the source"));
+    if (block->size != entry.length)
+      return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name, entry.length,
+                                    block->size))
+                      .advise("start the destination with the RAM size of the source (-m)"));
+    if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
+      return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
+                  entry.guest_address.value_or(0), block->guest_address);
+  }
+  GODWIT_TRY(wire::decode_end_of_section(in));
+  touched_.clear();
+  for (const RamBlock& block : blocks_) touched_.push_back(memory::populated_pages(block));
+  set_up_ = true;
+  return {};
+}
+
+Result<> RamLoader::load_pages(Input& in) {
+  if (!set_up_) return fail("pages arrive before the list of RAM blocks");
+  while (true) {
+    GODWIT_ASSIGN(const wire::PageRecord record, reader_.next(in));
+    switch (record.kind) {
+      case wire::PageKind::normal: {
+        const RamBlock& block = blocks_[record.block];
+        touched_[record.block].set(record.offset / page_size);
+        GODWIT_TRY(in.read({block.host + record.offset, page_size}));
+        break;
+      }
+      case wire::PageKind::zero: GODWIT_TRY(place_zero(blocks_[record.block], record)); break;
+      case wire::PageKind::end_of_section: return {};
+      default:
+        return fail("a page at offset 0x{:x} of the stream is encoded in a way that is not built yet", in.offset());
+    }
+  }
+}
+
+Result<> RamLoader::place_zero(const RamBlock& block, const wire::PageRecord& record) {
+  DirtyBitmap& touched = touched_[record.block];
+  const std::uint64_t page = record.offset / page_size;
+  std::byte* at = block.host + record.offset;
+  if (record.fill == 0) {
+    if (!touched.test(page)) return {};
+    if (!memory::is_zero_page(at)) std::memset(at, 0, page_size);
+    touched.clear_range({page, 1});
+    return {};
+  }
+  touched.set(page);
+  std::memset(at, record.fill, page_size);
+  return {};
+}
+
+}  // namespace godwit::engine

@@ -1,0 +1,41 @@
+// The destination's side of section "ram": pages go from the stream to their place (wire-format section 3).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <godwit/dirty_bitmap.h>
+#include <godwit/ram_block.h>
+#include <godwit/stream.h>
+
+#include "wire/ram.h"
+
+namespace godwit::engine {
+
+/// One per stream; it remembers the last block across sections. One thread.
+class RamLoader {
+ public:
+  RamLoader(std::span<const RamBlock> blocks, bool ignore_shared);
+
+  /// The body of SECTION_START: every block the source has must be here, with the same length.
+  Result<> load_setup(Input& in);
+  /// The body of a SECTION_PART or SECTION_END, up to and with its end mark.
+  Result<> load_pages(Input& in);
+
+ private:
+  const RamBlock* find(std::string_view name) const;
+  Result<wire::KnownBlock> block_for_pages(std::string_view name) const;
+  Result<> place_zero(const RamBlock& block, const wire::PageRecord& record);
+
+  std::span<const RamBlock> blocks_;
+  const bool ignore_shared_;
+  bool set_up_ = false;
+  /// Pages that may hold something else than zeros. A zero page for one of the others needs no work, and above all
+  /// no first touch.
+  std::vector<DirtyBitmap> touched_;
+  wire::PageReader reader_;
+};
+
+}  // namespace godwit::engine

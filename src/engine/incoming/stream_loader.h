@@ -1,0 +1,58 @@
+// Reads one migration stream into a guest (wire-format section 1). Knows no threads and no sockets: bytes come from
+// an Input, answers leave through a function, so that tests and the fuzzer load from memory.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+
+#include <godwit/guest.h>
+#include <godwit/migration.h>
+#include <godwit/stream.h>
+
+#include "engine/capabilities.h"
+#include "engine/device_state.h"
+#include "engine/incoming/ram_loader.h"
+#include "wire/command.h"
+#include "wire/return_path.h"
+
+namespace godwit::engine {
+
+class StreamLoader {
+ public:
+  /// Sends a message to the source. Unset where the transport cannot talk back.
+  using Reply = std::function<Result<>(const wire::ReturnMessage&)>;
+
+  StreamLoader(Guest& guest, const Capabilities& capabilities, const MigrationOptions& options, Reply reply);
+
+  /// Header to EOF. When it returns without error, RAM and devices hold the guest and it may run here. Errors name
+  /// section, offset and expectation.
+  Result<> load(Input& in);
+  /// What follows EOF: the description, which is read so that the source does not see a reset, and has no effect.
+  Result<> drain_description(Input& in);
+
+  /// From globalstate; `running` when the source sent none.
+  RunState run_state() const { return loaded_.run_state.value_or(RunState::running); }
+  /// The source asked for answers and waits for the verdict.
+  bool return_path_open() const { return return_path_open_; }
+
+ private:
+  Result<> load_configuration(Input& in);
+  Result<bool> load_record(Input& in);
+  Result<> load_section_start(Input& in);
+  Result<> load_section_pages(Input& in);
+  Result<> load_section_full(Input& in);
+  Result<> execute(const wire::Command& command);
+  Result<> footer(Input& in, std::uint32_t id);
+
+  Guest& guest_;
+  const Capabilities capabilities_;
+  const MigrationOptions& options_;
+  Reply reply_;
+  RamLoader ram_;
+  std::optional<std::uint32_t> ram_id_;  ///< the source's number for section "ram"
+  LoadedState loaded_;
+  bool return_path_open_ = false;
+};
+
+}  // namespace godwit::engine

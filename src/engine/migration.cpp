@@ -1,0 +1,308 @@
+#include <godwit/migration.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "channel/connector.h"
+#include "engine/device_state_file.h"
+#include "engine/incoming/incoming_migration.h"
+#include "engine/outgoing/outgoing_migration.h"
+#include "engine/settings.h"
+#include "engine/status_machine.h"
+
+namespace godwit {
+
+using engine::Capability;
+using engine::Status;
+
+/// Lock order: commands_ before attempts_ before the locks of the parts.
+class Migration::Implementation {
+ public:
+  Implementation(Guest& guest, MigrationObserver& observer, Clock& clock, MigrationOptions options)
+      : guest_(guest),
+        observer_(observer),
+        clock_(clock),
+        options_(options),
+        outgoing_status_(engine::outgoing_moves(), [this](Status status) { announce(status); }),
+        incoming_status_(engine::incoming_moves(), [this](Status status) { announce(status); }) {}
+
+  ~Implementation() {
+    if (auto attempt = outgoing()) {
+      attempt->cancel();
+      attempt->wait_until_done();
+    }
+    // Ended by hand, because the threads use the members that are declared before the pointers and call back here.
+    outgoing_.reset();
+    incoming_.reset();
+  }
+
+  Result<> set_capabilities(const std::vector<schema::MigrationCapabilityStatus>& changes);
+  Result<> migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors);
+  Result<> incoming(std::string_view uri, DescriptorSource& descriptors);
+  Result<> proceed(Status expected);
+  Result<> recover();
+  Result<> add_blocker(std::string reason);
+  void remove_blocker(std::string_view reason);
+  schema::MigrationInfo info() const;
+  Result<> save_device_state(const std::string& path, bool live);
+  Result<> load_device_state(const std::string& path);
+
+  void cancel() {
+    if (auto attempt = outgoing()) attempt->cancel();
+  }
+  void wait_until_idle() const {
+    if (auto attempt = outgoing()) attempt->wait_until_done();
+  }
+  Result<> start_postcopy() const {
+    if (!settings_.has(Capability::postcopy_ram) && !settings_.has(Capability::dirty_bitmaps))
+      return fail("Enable postcopy with migrate_set_capability before the start of migration");
+    return fail("Postcopy must be started after migration has been started");
+  }
+
+  engine::Settings settings_;
+
+ private:
+  void announce(Status status) {
+    if (settings_.has(Capability::events)) observer_.on_status(status);
+  }
+  std::shared_ptr<engine::OutgoingMigration> outgoing() const {
+    std::lock_guard lock(attempts_);
+    return outgoing_;
+  }
+  Result<> may_migrate(const schema::MigrateArguments& request) const;
+  Result<> prepare(const schema::MigrateArguments& request, DescriptorSource& descriptors);
+  std::vector<std::string> blockers() const;
+  void describe_outgoing(schema::MigrationInfo& info) const;
+  void describe_incoming(schema::MigrationInfo& info) const;
+
+  Guest& guest_;
+  MigrationObserver& observer_;
+  Clock& clock_;
+  const MigrationOptions options_;
+  engine::StatusMachine outgoing_status_;
+  engine::StatusMachine incoming_status_;
+
+  mutable std::mutex commands_;  ///< one command that starts something at a time
+  mutable std::mutex attempts_;  ///< guards the members below
+  std::vector<std::string> blockers_;  ///< newest last
+  std::optional<std::string> start_error_;  ///< why an attempt failed before it had a thread
+  bool incoming_started_ = false;
+  std::shared_ptr<engine::OutgoingMigration> outgoing_;
+  std::unique_ptr<engine::IncomingMigration> incoming_;
+};
+
+Result<> Migration::Implementation::set_capabilities(
+    const std::vector<schema::MigrationCapabilityStatus>& changes) {
+  std::lock_guard commands(commands_);
+  if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
+  GODWIT_ASSIGN(const auto result, settings_.capabilities().with(changes));
+  settings_.set(result);
+  return {};
+}
+
+std::vector<std::string> Migration::Implementation::blockers() const {
+  std::vector<std::string> all = guest_.blockers();
+  std::lock_guard lock(attempts_);
+  all.insert(all.end(), blockers_.begin(), blockers_.end());
+  return all;
+}
+
+/// The conditions of control-plane section 9.1, in its order. Nothing has happened yet when one of them fails.
+Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& request) const {
+  if (request.resume.value_or(false)) return fail("Cannot resume if there is no paused migration");
+  if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
+  const RunState state = guest_.run_state();
+  if (state == RunState::inmigrate) return fail("Guest is waiting for an incoming migration");
+  if (engine::in_progress(incoming_status_.status())) return fail("There's a migration process in progress");
+  if (state == RunState::postmigrate) return fail("Can't migrate the vm that was paused due to previous migration");
+  if (const auto reasons = blockers(); !reasons.empty()) return fail(Error(reasons.back()));
+  if (request.blk.value_or(false) || request.inc.value_or(false)) {
+    if (settings_.has(Capability::block) || settings_.parameters().block_incremental)
+      return fail("Command options are incompatible with current migration capabilities");
+    return fail("Block migration is not built yet (docs/status.md lists what is)");
+  }
+  return {};
+}
+
+Result<> Migration::Implementation::migrate(const schema::MigrateArguments& request,
+                                            DescriptorSource& descriptors) {
+  std::lock_guard commands(commands_);
+  GODWIT_TRY(may_migrate(request));
+  {
+    std::lock_guard lock(attempts_);
+    outgoing_.reset();  // joins the thread of the attempt before, which has ended
+    start_error_.reset();
+  }
+  const Status before = outgoing_status_.status();
+  outgoing_status_.to(before, Status::setup);
+  auto prepared = prepare(request, descriptors);
+  if (!prepared) {
+    {
+      std::lock_guard lock(attempts_);
+      start_error_ = prepared.error().what();
+    }
+    outgoing_status_.to(Status::setup, Status::failed);
+  }
+  return prepared;
+}
+
+Result<> Migration::Implementation::prepare(const schema::MigrateArguments& request,
+                                            DescriptorSource& descriptors) {
+  GODWIT_ASSIGN(auto address, channel::parse_address(request.uri, channel::Direction::outgoing));
+  if (const auto creds = settings_.parameters().tls_creds; !creds.empty())
+    return fail("No TLS credentials with id '{}'", creds);
+  std::unique_ptr<channel::Channel> ready;
+  if (channel::connects_at_once(address)) {
+    channel::Interrupt never;
+    GODWIT_ASSIGN(ready, channel::connect(address, descriptors, never));
+  }
+  auto attempt = std::make_shared<engine::OutgoingMigration>(
+      engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_}, std::move(address),
+      std::move(ready));
+  std::lock_guard lock(attempts_);
+  outgoing_ = std::move(attempt);
+  return {};
+}
+
+Result<> Migration::Implementation::proceed(Status expected) {
+  const Status status = outgoing_status_.status();
+  if (status != expected)
+    return fail("Migration not in expected state: {}", schema::to_string(status));
+  if (auto attempt = outgoing(); attempt && status == Status::pre_switchover) attempt->proceed();
+  return {};
+}
+
+Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSource& descriptors) {
+  std::lock_guard commands(commands_);
+  {
+    std::lock_guard lock(attempts_);
+    if (incoming_started_) return fail("The incoming migration has already been started");
+  }
+  if (guest_.run_state() != RunState::inmigrate)
+    return fail("'-incoming' was not specified on the command line");
+  observer_.on_status(Status::setup);
+  GODWIT_ASSIGN(const auto address, channel::parse_address(uri, channel::Direction::incoming));
+  if (const auto creds = settings_.parameters().tls_creds; !creds.empty())
+    return fail("No TLS credentials with id '{}'", creds);
+  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 1));
+  std::lock_guard lock(attempts_);
+  incoming_started_ = true;
+  incoming_ = std::make_unique<engine::IncomingMigration>(
+      engine::IncomingContext{guest_, observer_, settings_, incoming_status_, options_}, std::move(listener));
+  return {};
+}
+
+Result<> Migration::Implementation::recover() {
+  return fail("Migrate recover can only be run when postcopy is paused.");
+}
+
+Result<> Migration::Implementation::add_blocker(std::string reason) {
+  std::lock_guard commands(commands_);
+  if (options_.only_migratable)
+    return fail("disallowing migration blocker (--only-migratable) for: {}", reason);
+  if (engine::in_progress(outgoing_status_.status()))
+    return fail("disallowing migration blocker (migration/snapshot in progress) for: {}", reason);
+  std::lock_guard lock(attempts_);
+  blockers_.push_back(std::move(reason));
+  return {};
+}
+
+void Migration::Implementation::remove_blocker(std::string_view reason) {
+  std::lock_guard lock(attempts_);
+  if (auto at = std::ranges::find(blockers_, reason); at != blockers_.end()) blockers_.erase(at);
+}
+
+schema::MigrationInfo Migration::Implementation::info() const {
+  schema::MigrationInfo info;
+  if (outgoing_status_.status() != Status::none)
+    describe_outgoing(info);
+  else
+    describe_incoming(info);
+  if (auto reasons = blockers(); !reasons.empty()) info.blocked_reasons = std::move(reasons);
+  return info;
+}
+
+void Migration::Implementation::describe_outgoing(schema::MigrationInfo& info) const {
+  const Status status = outgoing_status_.status();
+  const auto attempt = outgoing();
+  info.status = status;
+  if (status == Status::failed) {
+    std::lock_guard lock(attempts_);
+    info.error_desc = attempt ? attempt->error_text() : start_error_;
+  }
+  const bool completed = status == Status::completed;
+  const bool moving = engine::in_progress(status) && status != Status::setup;
+  if (!attempt || !(completed || moving)) return;
+  const engine::Statistics& statistics = attempt->statistics();
+  info.total_time = statistics.total_ms_at(clock_.now());
+  info.setup_time = statistics.setup_ms.load();
+  if (completed)
+    info.downtime = statistics.downtime_ms.load();
+  else
+    info.expected_downtime = statistics.expected_downtime_ms.load();
+  info.ram = statistics.ram.to_schema(completed);
+}
+
+void Migration::Implementation::describe_incoming(schema::MigrationInfo& info) const {
+  if (const Status status = incoming_status_.status(); status != Status::none) info.status = status;
+  std::lock_guard lock(attempts_);
+  if (!incoming_ || incoming_status_.status() == Status::completed) return;
+  std::vector<schema::SocketAddress> addresses;
+  for (const auto& address : incoming_->addresses()) addresses.push_back(engine::to_schema(address));
+  if (!addresses.empty()) info.socket_address = std::move(addresses);
+}
+
+Result<> Migration::Implementation::save_device_state(const std::string& path, bool live) {
+  std::lock_guard commands(commands_);
+  (void)live;  // it says whether images are given up; there are none
+  return engine::save_device_state_file(guest_, options_, path);
+}
+
+Result<> Migration::Implementation::load_device_state(const std::string& path) {
+  std::lock_guard commands(commands_);
+  if (guest_.run_state() == RunState::running) return fail("Cannot update device state while vm is running");
+  return engine::load_device_state_file(guest_, options_, path);
+}
+
+Migration::Migration(Guest& guest, MigrationObserver& observer, Clock& clock, MigrationOptions options)
+    : implementation_(std::make_unique<Implementation>(guest, observer, clock, options)) {}
+Migration::~Migration() = default;
+
+Result<> Migration::set_capabilities(const std::vector<schema::MigrationCapabilityStatus>& changes) {
+  return implementation_->set_capabilities(changes);
+}
+std::vector<schema::MigrationCapabilityStatus> Migration::capabilities() const {
+  return implementation_->settings_.capabilities().list();
+}
+Result<> Migration::set_parameters(const schema::MigrateSetParameters& changes) {
+  return implementation_->settings_.change(changes);
+}
+schema::MigrationParameters Migration::parameters() const {
+  return implementation_->settings_.parameters().to_schema();
+}
+schema::MigrationInfo Migration::info() const { return implementation_->info(); }
+Result<> Migration::migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors) {
+  return implementation_->migrate(request, descriptors);
+}
+void Migration::cancel() { implementation_->cancel(); }
+Result<> Migration::proceed(schema::MigrationStatus expected) { return implementation_->proceed(expected); }
+Result<> Migration::start_postcopy() { return implementation_->start_postcopy(); }
+Result<> Migration::pause() {
+  return fail("migrate-pause is currently only supported during postcopy-active state");
+}
+Result<> Migration::recover(std::string_view, DescriptorSource&) { return implementation_->recover(); }
+Result<> Migration::incoming(std::string_view uri, DescriptorSource& descriptors) {
+  return implementation_->incoming(uri, descriptors);
+}
+Result<> Migration::add_blocker(std::string reason) { return implementation_->add_blocker(std::move(reason)); }
+void Migration::remove_blocker(std::string_view reason) { implementation_->remove_blocker(reason); }
+Result<> Migration::save_device_state(const std::string& path, bool live) {
+  return implementation_->save_device_state(path, live);
+}
+Result<> Migration::load_device_state(const std::string& path) { return implementation_->load_device_state(path); }
+void Migration::wait_until_idle() const { implementation_->wait_until_idle(); }
+
+}  // namespace godwit

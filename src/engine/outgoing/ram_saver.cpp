@@ -1,0 +1,137 @@
+#include "engine/outgoing/ram_saver.h"
+
+#include <algorithm>
+
+#include "memory/zero_scan.h"
+
+namespace godwit::engine {
+namespace {
+
+/// How much the first pass re-arms and asks about at once: 16 MiB.
+constexpr std::uint64_t kStretchPages = 4096;
+
+}  // namespace
+
+RamSaver::RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, RamCounters& counters,
+                   bool ignore_shared)
+    : blocks_(blocks), tracker_(tracker), counters_(counters), ignore_shared_(ignore_shared) {}
+
+Result<> RamSaver::start() {
+  std::uint64_t total = 0;
+  dirty_.clear();
+  probes_.clear();
+  for (const RamBlock& block : blocks_) {
+    probes_.emplace_back(block);
+    DirtyBitmap& bitmap = dirty_.emplace_back(block.pages());
+    if (ignored(block)) continue;
+    bitmap.set_all();
+    total += block.pages();
+  }
+  counters_.total_bytes = total * page_size;
+  counters_.dirty_pages = total;
+  GODWIT_TRY(tracker_.start(blocks_));
+  tracking_ = true;
+  return {};
+}
+
+void RamSaver::stop() noexcept {
+  if (tracking_) tracker_.stop();
+  tracking_ = false;
+}
+
+void RamSaver::encode_setup(Output& out) const {
+  std::vector<wire::BlockEntry> entries;
+  for (const RamBlock& block : blocks_) {
+    wire::BlockEntry& entry = entries.emplace_back();
+    entry.name = block.name;
+    entry.length = block.size;
+    if (ignore_shared_) entry.guest_address = block.guest_address;
+  }
+  // Largest first, as peers list them; the order has no meaning.
+  std::ranges::stable_sort(entries, std::ranges::greater{}, &wire::BlockEntry::length);
+  wire::encode_block_list(out, entries);
+  wire::encode_end_of_section(out);
+}
+
+Result<std::uint64_t> RamSaver::synchronize() {
+  GODWIT_ASSIGN(std::uint64_t fresh, tracker_.collect(dirty_));
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (!ignored(blocks_[i])) continue;
+    fresh -= dirty_[i].count();
+    dirty_[i].clear_all();
+  }
+  counters_.dirty_pages += fresh;
+  prepared_ = {};
+  return fresh;
+}
+
+Result<bool> RamSaver::send_slice(StreamWriter& out, const SliceLimits& limits) {
+  std::size_t blocks_without_dirty_page = 0;
+  while (counters_.dirty_pages > 0 && blocks_without_dirty_page <= blocks_.size()) {
+    if (limits.expired()) return false;
+    const std::uint64_t bytes_left = limits.bytes_left();
+    if (bytes_left == 0) return false;
+    const std::uint64_t most = std::clamp<std::uint64_t>(bytes_left / page_size, 1, PageBatch::capacity);
+    PageRange run = dirty_[block_].next_run(page_, most);
+    if (run.count == 0) {
+      ++blocks_without_dirty_page;
+      page_ = 0;
+      if (++block_ == blocks_.size()) {
+        block_ = 0;
+        first_pass_ = false;
+      }
+      continue;
+    }
+    blocks_without_dirty_page = 0;
+    if (first_pass_) {
+      GODWIT_TRY(prepare(block_, run.first));
+      run.count = std::min(run.count, prepared_.first + prepared_.count - run.first);
+    }
+    GODWIT_TRY(send_run(out, block_, run));
+    page_ = run.first + run.count;
+  }
+  return true;
+}
+
+/// Makes `page` part of a stretch whose pages are re-armed and known to hold data or not.
+Result<> RamSaver::prepare(std::size_t block_index, std::uint64_t page) {
+  if (prepared_block_ == block_index && page - prepared_.first < prepared_.count) return {};
+  const std::uint64_t pages = blocks_[block_index].pages();
+  if (populated_.pages() != pages || prepared_block_ != block_index) populated_ = DirtyBitmap(pages);
+  prepared_block_ = block_index;
+  prepared_.first = page / kStretchPages * kStretchPages;
+  prepared_.count = std::min(kStretchPages, pages - prepared_.first);
+  GODWIT_TRY(tracker_.rearm(block_index, prepared_, dirty_[block_index]));
+  probes_[block_index].find(prepared_, populated_);
+  return {};
+}
+
+Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRange run) {
+  const RamBlock& block = blocks_[block_index];
+  if (!first_pass_) GODWIT_TRY(tracker_.rearm(block_index, run, dirty_[block_index]));
+  dirty_[block_index].clear_range(run);
+  counters_.dirty_pages -= run.count;
+
+  batch_.begin(block, last_sent_ == &block);
+  for (std::uint64_t page = run.first; page < run.first + run.count; ++page) {
+    const bool untouched = first_pass_ && !populated_.test(page);
+    if (untouched || memory::is_zero_page(block.host + page * page_size))
+      batch_.add_zero(page);
+    else
+      batch_.add_normal(page);
+  }
+  const std::uint64_t before = out.bytes();
+  GODWIT_TRY(batch_.write(out));
+  last_sent_ = &block;
+  counters_.zero_pages += batch_.zero_pages();
+  counters_.normal_pages += batch_.normal_pages();
+  count_bytes(out.bytes() - before);
+  return {};
+}
+
+void RamSaver::count_bytes(std::uint64_t bytes) {
+  counters_.transferred_bytes += bytes;
+  (guest_stopped_ ? counters_.downtime_bytes : counters_.precopy_bytes) += bytes;
+}
+
+}  // namespace godwit::engine

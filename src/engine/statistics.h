@@ -1,0 +1,48 @@
+// What query-migrate shows of an outgoing migration (control-plane section 6). Written by the migration thread,
+// read by anyone: each figure is atomic by itself, the set is not a snapshot.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <godwit/schema/types.h>
+
+#include "base/clock.h"
+
+namespace godwit::engine {
+
+using Counter = std::atomic<std::uint64_t>;
+
+/// The RAM section's figures (section 6.3).
+struct RamCounters {
+  Counter total_bytes{0};
+  Counter transferred_bytes{0};  ///< payload of the ram section: page headers, pages and markers
+  Counter zero_pages{0};
+  Counter normal_pages{0};
+  Counter dirty_pages{0};  ///< not sent yet, as far as the last synchronisation and the sends since know
+  Counter synchronizations{0};
+  Counter dirty_pages_per_second{0};
+  Counter pages_per_second{0};
+  Counter precopy_bytes{0};
+  Counter downtime_bytes{0};
+  std::atomic<double> mbps{0};
+
+  std::uint64_t pages_sent() const { return zero_pages + normal_pages; }
+  schema::MigrationStats to_schema(bool completed) const;
+};
+
+struct Statistics {
+  RamCounters ram;
+  std::atomic<std::int64_t> started_ns{0};
+  std::atomic<std::int64_t> total_ms{-1};  ///< -1 while it grows
+  std::atomic<std::int64_t> setup_ms{0};
+  std::atomic<std::int64_t> downtime_ms{0};
+  std::atomic<std::int64_t> expected_downtime_ms{0};
+
+  std::int64_t total_ms_at(Nanoseconds now) const {
+    const std::int64_t final_ms = total_ms.load();
+    return final_ms >= 0 ? final_ms : to_ms(now - Nanoseconds(started_ns.load()));
+  }
+};
+
+}  // namespace godwit::engine

@@ -1,0 +1,131 @@
+#include "wire/test_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "base/fail.h"
+
+namespace godwit::wire::test {
+
+std::vector<std::byte> golden(std::string_view name) {
+  const auto path = std::filesystem::path(GODWIT_TEST_DATA) / "golden" / name;
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file || text.empty()) {
+    std::fprintf(stderr, "cannot read %s\n", path.c_str());
+    std::abort();
+  }
+  const auto bytes = bytes_of(text);
+  return {bytes.begin(), bytes.end()};
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string_view description_of(std::span<const std::byte> stream) {
+  const std::string_view text = text_of(stream);
+  const std::size_t last_zero = text.rfind('\0');
+  const std::size_t brace = text.find('{', last_zero == std::string_view::npos ? 0 : last_zero);
+  return brace == std::string_view::npos ? "" : text.substr(brace);
+}
+
+Recoder::Recoder(const StreamDescription& stream) {
+  for (const DeviceDescription& device : stream.devices) lengths_[{device.name, device.instance}] = device.state.length;
+}
+
+Result<> Recoder::on_file_header() {
+  encode_file_header(out);
+  return {};
+}
+
+Result<> Recoder::on_configuration(const Configuration& configuration) {
+  encode_configuration(out, configuration);
+  return {};
+}
+
+Result<> Recoder::on_section(RecordType type, const SectionHeader& header) {
+  if (type == RecordType::section_start || type == RecordType::section_full)
+    encode_section_header(out, type, header);
+  else
+    encode_section_id(out, type, header.id);
+  return {};
+}
+
+Result<> Recoder::copy(std::uint64_t length, Input& in) {
+  std::array<std::byte, 4096> piece;
+  while (length > 0) {
+    const auto part = std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(length, piece.size())));
+    GODWIT_TRY(in.read(part));
+    out.bytes(part);
+    length -= part.size();
+  }
+  return {};
+}
+
+Result<> Recoder::on_section_data(RecordType, const SectionHeader& header, Input& in) {
+  const Device device = make_device(header.name, header.instance);
+  if (!device.section) {
+    const auto length = lengths_.find({header.name, header.instance});
+    if (length == lengths_.end()) return fail("expected a section that is known here, got '{}'", header.name);
+    ++opaque_sections;
+    return copy(length->second, in);
+  }
+  const auto& identity = device.section->identity();
+  if (header.version < identity.minimum_version || header.version > identity.version)
+    return fail("expected version {} to {}, got {}", identity.minimum_version, identity.version, header.version);
+  GODWIT_TRY(device.section->load(in, header.version));
+  std::string state;
+  GODWIT_TRY(device.section->save(out, state));
+  description.add_device(header.name, header.instance, state);
+  return {};
+}
+
+Result<> Recoder::on_block_list(std::span<const BlockEntry> blocks) {
+  encode_block_list(out, blocks);
+  return {};
+}
+
+Result<> Recoder::on_ram_record(const PageRecord& record, const BlockEntry* block, Input& in) {
+  std::array<std::byte, page_header_limit> head;
+  const std::size_t length =
+      encode_page_header(head.data(), record.kind, record.offset, record.continued, block == nullptr ? "" : block->name);
+  out.bytes(std::span(head).first(length));
+  if (record.kind == PageKind::zero) out.u8(record.fill);
+  if (record.kind == PageKind::xbzrle) {
+    out.u8(1);
+    out.be16(static_cast<std::uint16_t>(record.payload));
+  }
+  if (record.kind == PageKind::compressed) out.be32(record.payload);
+  return copy(record.payload, in);
+}
+
+Result<> Recoder::on_footer(const SectionHeader& header) {
+  if (footers) encode_footer(out, header.id);
+  return {};
+}
+
+Result<> Recoder::on_command(const Command& command) {
+  encode_command(out, command);
+  return {};
+}
+
+Result<> Recoder::on_eof() {
+  encode_eof(out);
+  return {};
+}
+
+Result<> Recoder::on_description(std::string_view json) {
+  GODWIT_TRY(parse_description(json));
+  encode_description(out, json);
+  return {};
+}
+
+}  // namespace godwit::wire::test

@@ -1,0 +1,58 @@
+// Whole streams for tests and fuzzing: reading the golden ones, walking them, and encoding them again.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "wire/description.h"
+#include "wire/test_devices.h"
+#include "wire/walker.h"
+
+namespace godwit::wire::test {
+
+/// A file below tests/data/golden; a failure of the test if it is not there.
+std::vector<std::byte> golden(std::string_view name);
+
+std::span<const std::byte> bytes_of(std::string_view text);
+std::string_view text_of(std::span<const std::byte> bytes);
+
+/// The JSON at the end of a whole stream; empty if there is none.
+std::string_view description_of(std::span<const std::byte> stream);
+
+/// Encodes what a StreamWalker shows. Devices that make_device() knows go through their table; of others the bytes are
+/// copied if their length is known, else the walk fails.
+class Recoder : public StreamVisitor {
+ public:
+  Recoder() = default;
+  /// Knows the lengths of all sections in the description.
+  explicit Recoder(const StreamDescription& description);
+
+  Output out;
+  DescriptionWriter description;  ///< of the devices that went through a table
+  std::size_t opaque_sections = 0;
+
+  Result<> on_file_header() override;
+  Result<> on_configuration(const Configuration& configuration) override;
+  Result<> on_section(RecordType type, const SectionHeader& header) override;
+  Result<> on_section_data(RecordType type, const SectionHeader& header, Input& in) override;
+  Result<> on_block_list(std::span<const BlockEntry> blocks) override;
+  Result<> on_ram_record(const PageRecord& record, const BlockEntry* block, Input& in) override;
+  Result<> on_footer(const SectionHeader& header) override;
+  Result<> on_command(const Command& command) override;
+  Result<> on_eof() override;
+  Result<> on_description(std::string_view json) override;
+
+  bool footers = true;
+
+ private:
+  Result<> copy(std::uint64_t length, Input& in);
+
+  std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> lengths_;
+};
+
+}  // namespace godwit::wire::test
