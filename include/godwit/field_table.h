@@ -1,5 +1,5 @@
-// Field tables: the state of a device declared once; saving, loading, bounds checks and the JSON description follow
-// (wire-format section 2).
+// Field tables: the state of a device declared once; saving, loading, bounds checks and the JSON description
+// follow (wire-format section 2).
 //
 //   struct Timer { std::int64_t ticks = 0; std::int64_t clock = 0; };
 //   const auto table = FieldTable<Timer>("timer", {.version = 2, .minimum_version = 2})
@@ -8,14 +8,15 @@
 //                          .field("cpu_clock_offset", &Timer::clock);
 //   sections.push_back(make_section("timer", 0, table, timer));
 //
-// Where a field is: a pointer to a member, or a function that takes T& and returns a reference or a std::span. Its
-// type decides the encoding: bool, integers and enumerations of 8 to 64 bits; std::array, C arrays, std::vector and
-// spans of them are arrays. A vector has its present length on the wire unless counted_by() names the field that
-// says how many there are.
+// Where a field is: a pointer to a member, or a function that takes T& and returns a reference or a
+// std::span. Its type decides the encoding: bool, integers and enumerations of 8 to 64 bits; std::array, C
+// arrays, std::vector and spans of them are arrays. A vector has its present length on the wire unless
+// counted_by() names the field that says how many there are.
 //
-// A load fails with a text that names field, offset and expectation, not the section: who delegates to the section
-// adds that. What a load does not reach (absent subsections, fields of newer versions) keeps its value: set defaults
-// in pre_load(). A table can be copied cheaply; once used it is not changed. Tables may be shared between threads.
+// A load fails with a text that names field, offset and expectation, not the section: who delegates to the
+// section adds that. What a load does not reach (absent subsections, fields of newer versions) keeps its
+// value: set defaults in pre_load(). A table can be copied cheaply; once used it is not changed. Tables may
+// be shared between threads.
 #pragma once
 
 #include <array>
@@ -28,6 +29,7 @@
 #include <utility>
 
 #include <godwit/vmstate.h>
+#include <godwit/vmstate_place.h>
 
 namespace godwit {
 
@@ -40,121 +42,27 @@ using SectionHooks = vmstate::SectionHooks;
 
 namespace vmstate {
 
-template <typename T>
-concept ScalarType = std::integral<T> || std::is_enum_v<T>;
-template <typename T>
-concept ByteType = std::same_as<T, std::uint8_t> || std::same_as<T, std::byte> || std::same_as<T, char>;
-
-/// Arrays of any depth count as one row of their innermost elements.
-template <typename M>
-struct Shape {
-  using Element = M;
-  static constexpr std::size_t count = 1;
-  static constexpr bool is_array = false;
-};
-template <typename M, std::size_t n>
-struct Shape<std::array<M, n>> {
-  using Element = typename Shape<M>::Element;
-  static constexpr std::size_t count = n * Shape<M>::count;
-  static constexpr bool is_array = true;
-};
-template <typename M, std::size_t n>
-struct Shape<M[n]> : Shape<std::array<M, n>> {};
-
-template <typename M>
-struct VectorOf : std::false_type {};
-template <typename E, typename A>
-struct VectorOf<std::vector<E, A>> : std::true_type {};
-template <typename M>
-struct SpanOf : std::false_type {};
-template <typename E>
-struct SpanOf<std::span<E>> : std::true_type {};
-
-/// A place together with the type of its elements.
-template <typename E>
-struct TypedPlace : Place {
-  using Element = E;
-};
-
-template <typename T, typename M>
-auto place_of_vector(std::function<M&(T&)> at) {
-  TypedPlace<typename M::value_type> place;
-  place.stride = sizeof(typename M::value_type);
-  place.is_array = true;
-  place.locate = [at](std::byte* object) {
-    M& vector = at(*reinterpret_cast<T*>(object));
-    return Elements{reinterpret_cast<std::byte*>(vector.data()), vector.size()};
-  };
-  place.resize = [at](std::byte* object, std::size_t count) { at(*reinterpret_cast<T*>(object)).resize(count); };
-  return place;
-}
-
-template <typename T, typename M, typename C>
-  requires std::derived_from<T, C>
-auto place_of(M C::*member) {
-  if constexpr (VectorOf<M>::value) {
-    return place_of_vector<T, M>([member](T& object) -> M& { return object.*member; });
-  } else {
-    M T::*own = member;
-    using S = Shape<M>;
-    TypedPlace<typename S::Element> place;
-    // A pointer to a data member is the member's offset (Itanium C++ ABI).
-    place.offset = std::bit_cast<std::ptrdiff_t>(own);
-    place.count = S::count;
-    place.stride = sizeof(typename S::Element);
-    place.is_array = S::is_array;
-    return place;
-  }
-}
-
-template <typename T, std::invocable<T&> F>
-  requires(!std::is_member_pointer_v<F>)
-auto place_of(F at) {
-  using R = std::invoke_result_t<F, T&>;
-  if constexpr (SpanOf<R>::value) {
-    using E = typename R::element_type;
-    TypedPlace<E> place;
-    place.stride = sizeof(E);
-    place.is_array = true;
-    place.locate = [at](std::byte* object) {
-      const R span = at(*reinterpret_cast<T*>(object));
-      return Elements{reinterpret_cast<std::byte*>(span.data()), span.size()};
-    };
-    return place;
-  } else {
-    static_assert(std::is_lvalue_reference_v<R>, "the function returns a reference or a span");
-    using M = std::remove_reference_t<R>;
-    if constexpr (VectorOf<M>::value) {
-      return place_of_vector<T, M>(at);
-    } else {
-      using S = Shape<M>;
-      TypedPlace<typename S::Element> place;
-      place.stride = sizeof(typename S::Element);
-      place.is_array = S::is_array;
-      place.locate = [at](std::byte* object) {
-        return Elements{reinterpret_cast<std::byte*>(&at(*reinterpret_cast<T*>(object))), S::count};
-      };
-      return place;
-    }
-  }
-}
-
 Field scalar_field(std::string name, Place place, std::size_t width, bool is_signed, bool is_bool);
 
 template <typename E>
 Field scalar_field(std::string name, TypedPlace<E> place) {
   static_assert(ScalarType<E>, "a field is a bool, an integer, an enumeration, or an array of these");
   if constexpr (std::is_enum_v<E>)
-    return scalar_field(std::move(name), std::move(place), sizeof(E), std::is_signed_v<std::underlying_type_t<E>>,
-                        false);
+    return scalar_field(std::move(name), std::move(place), sizeof(E),
+                        std::is_signed_v<std::underlying_type_t<E>>, false);
   else
-    return scalar_field(std::move(name), std::move(place), sizeof(E), std::is_signed_v<E>, std::same_as<E, bool>);
+    return scalar_field(std::move(name), std::move(place), sizeof(E), std::is_signed_v<E>,
+                        std::same_as<E, bool>);
 }
 
 Field typed_field(std::string name, std::string type, Kind kind, Place place);
 
-inline void apply(Field& field, Check check) { field.checks.push_back(std::move(check)); }
-inline void apply(Field& field, Counted counted) { field.counted = std::move(counted); }
+inline void apply(Field& field, Check check) {
+  field.checks.push_back(std::move(check));
+}
+inline void apply(Field& field, Counted counted) {
+  field.counted = std::move(counted);
+}
 
 /// Makes hooks that return nothing return success.
 template <typename F, typename... Arguments>
@@ -195,13 +103,14 @@ vmstate::Check one_of(std::initializer_list<I> values) {
 /// Accepts what `holds(value)` is true for. `expectation` is how the error goes on: "a power of two".
 template <std::integral I>
 vmstate::Check satisfying(std::string expectation, std::function<bool(I)> holds) {
-  return {std::move(expectation), [holds = std::move(holds)](vmstate::Number n) { return holds(static_cast<I>(n.bits)); }};
+  return {std::move(expectation),
+          [holds = std::move(holds)](vmstate::Number n) { return holds(static_cast<I>(n.bits)); }};
 }
 
-/// The number of elements is in another field, which comes before and is an integer. More than `maximum` is an error
-/// before anything is allocated.
+/// The number of elements is in another field, which comes before and is an integer. More than `maximum` is
+/// an error before anything is allocated.
 template <typename T, typename M>
-vmstate::Counted counted_by(M T::*member, std::uint64_t maximum) {
+vmstate::Counted counted_by(M T::* member, std::uint64_t maximum) {
   return {[member](const std::byte* object) {
             return static_cast<std::uint64_t>(reinterpret_cast<const T*>(object)->*member);
           },
@@ -210,7 +119,9 @@ vmstate::Counted counted_by(M T::*member, std::uint64_t maximum) {
 /// The number of elements is what `count(object)` says.
 template <typename T>
 vmstate::Counted counted_by(std::function<std::uint64_t(const T&)> count, std::uint64_t maximum) {
-  return {[count = std::move(count)](const std::byte* object) { return count(*reinterpret_cast<const T*>(object)); },
+  return {[count = std::move(count)](const std::byte* object) {
+            return count(*reinterpret_cast<const T*>(object));
+          },
           maximum};
 }
 
@@ -226,7 +137,8 @@ template <typename T>
 class FieldTable {
  public:
   /// `name` is the "vmsd_name". A subsection's name is its parent's, a slash, and its own.
-  explicit FieldTable(std::string name, TableVersions versions = {}) : table_(std::make_shared<vmstate::Table>()) {
+  explicit FieldTable(std::string name, TableVersions versions = {})
+      : table_(std::make_shared<vmstate::Table>()) {
     table_->name = std::move(name);
     table_->version = versions.version;
     table_->minimum_version = versions.minimum_version.value_or(versions.version);
@@ -286,8 +198,8 @@ class FieldTable {
     return add(vmstate::typed_field("unused", "unused_buffer", vmstate::Kind::unused, std::move(place)));
   }
 
-  /// Bit i is bit i % 64 of word i / 64; the words are uint64_t and as many as there are. Options: counted_by(), in
-  /// words.
+  /// Bit i is bit i % 64 of word i / 64; the words are uint64_t and as many as there are. Options:
+  /// counted_by(), in words.
   template <typename Where, typename... Options>
   FieldTable& bitmap(std::string name, Where where, Options... options) {
     auto place = vmstate::place_of<T>(where);
@@ -308,8 +220,8 @@ class FieldTable {
 
   /// The same with the version of the nested table fixed: "vstruct".
   template <typename Where, typename N, typename... Options>
-  FieldTable& versioned_structure(std::string name, Where where, const FieldTable<N>& table, std::uint32_t version,
-                                  Options... options) {
+  FieldTable& versioned_structure(std::string name, Where where, const FieldTable<N>& table,
+                                  std::uint32_t version, Options... options) {
     auto place = vmstate::place_of<T>(where);
     static_assert(std::same_as<typename decltype(place)::Element, N>);
     auto field = vmstate::typed_field(std::move(name), "vstruct", vmstate::Kind::inlined, std::move(place));
@@ -318,13 +230,15 @@ class FieldTable {
     return add(std::move(field), std::move(options)...);
   }
 
-  /// State in a form that only exists while it is saved and loaded: "tmp". `take` makes it from T, `put` gives it back.
+  /// State in a form that only exists while it is saved and loaded: "tmp". `take` makes it from T, `put`
+  /// gives it back.
   template <typename Temporary>
   FieldTable& temporary(const FieldTable<Temporary>& table,
                         std::type_identity_t<std::function<Temporary(const T&)>> take,
                         std::type_identity_t<std::function<Result<>(T&, const Temporary&)>> put) {
     auto field = vmstate::typed_field("tmp", "tmp", vmstate::Kind::custom, whole_object());
-    field.save = [erased = table.erased(), take](std::byte* object, Output& out, std::string& description) -> Result<> {
+    field.save = [erased = table.erased(), take](std::byte* object, Output& out,
+                                                 std::string& description) -> Result<> {
       Temporary value = take(*reinterpret_cast<T*>(object));
       return vmstate::save(*erased, reinterpret_cast<std::byte*>(&value), out, description);
     };
@@ -336,13 +250,15 @@ class FieldTable {
     return add(std::move(field));
   }
 
-  /// A std::vector of structures of any length up to `maximum`, each with a mark before it. `type`: "qtailq" or "qlist".
+  /// A std::vector of structures of any length up to `maximum`, each with a mark before it. `type`: "qtailq"
+  /// or "qlist".
   template <typename Where, typename N>
   FieldTable& list(std::string name, Where where, const FieldTable<N>& table, std::uint64_t maximum,
                    std::string type = "qtailq") {
     auto place = vmstate::place_of<T>(where);
     static_assert(std::same_as<typename decltype(place)::Element, N>);
-    auto field = vmstate::typed_field(std::move(name), std::move(type), vmstate::Kind::list, std::move(place));
+    auto field =
+        vmstate::typed_field(std::move(name), std::move(type), vmstate::Kind::list, std::move(place));
     field.table = table.erased();
     field.counted.maximum = maximum;
     return add(std::move(field));
@@ -364,7 +280,9 @@ class FieldTable {
   /// A condition over what was loaded so far, at this place of the order. Nothing on the wire.
   FieldTable& validate(std::function<Result<>(const T&)> holds) {
     auto field = vmstate::typed_field("", "", vmstate::Kind::validation, whole_object());
-    field.load = [holds = std::move(holds)](std::byte* object, Input&) { return holds(*reinterpret_cast<T*>(object)); };
+    field.load = [holds = std::move(holds)](std::byte* object, Input&) {
+      return holds(*reinterpret_cast<T*>(object));
+    };
     return add(std::move(field));
   }
 
@@ -374,7 +292,8 @@ class FieldTable {
     return *this;
   }
 
-  /// The field before exists only while the predicate is true of what was loaded before it (and was there before).
+  /// The field before exists only while the predicate is true of what was loaded before it (and was there
+  /// before).
   FieldTable& when(std::function<bool(const T&)> predicate) {
     own().fields.back().when = [predicate = std::move(predicate)](const std::byte* object, std::uint32_t) {
       return predicate(*reinterpret_cast<const T*>(object));
@@ -461,7 +380,8 @@ class FieldTable {
 
   template <typename E>
   static vmstate::Field custom_field(std::string name, vmstate::Place place, Codec<E> codec) {
-    auto field = vmstate::typed_field(std::move(name), std::move(codec.type), vmstate::Kind::custom, std::move(place));
+    auto field =
+        vmstate::typed_field(std::move(name), std::move(codec.type), vmstate::Kind::custom, std::move(place));
     field.save = [encode = std::move(codec.save)](std::byte* element, Output& out, std::string&) {
       return encode(*reinterpret_cast<const E*>(element), out);
     };
@@ -476,10 +396,10 @@ class FieldTable {
 
 /// A section of the stream made of `table` and the state `object`, which outlives it.
 template <typename T>
-std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance, const FieldTable<T>& table,
-                                            T& object, SectionHooks hooks = {}) {
-  return vmstate::make_section(std::move(name), instance, table.erased(), reinterpret_cast<std::byte*>(&object),
-                               std::move(hooks));
+std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance,
+                                            const FieldTable<T>& table, T& object, SectionHooks hooks = {}) {
+  return vmstate::make_section(std::move(name), instance, table.erased(),
+                               reinterpret_cast<std::byte*>(&object), std::move(hooks));
 }
 
 }  // namespace godwit

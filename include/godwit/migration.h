@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <godwit/clock.h>
 #include <godwit/descriptors.h>
 #include <godwit/guest.h>
 #include <godwit/result.h>
@@ -14,7 +15,7 @@
 
 namespace godwit {
 
-class Clock;
+
 
 /// Told what happens, in order, on the engine's threads. Implementations return soon and do not call back.
 class MigrationObserver {

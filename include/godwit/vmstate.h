@@ -1,5 +1,6 @@
-// What a FieldTable is made of, without its types: descriptions of device state that one interpreter saves, loads and
-// describes. Users write tables with <godwit/field_table.h>; nothing here needs to be called directly.
+// What a FieldTable is made of, without its types: descriptions of device state that one interpreter saves,
+// loads and describes. Users write tables with <godwit/field_table.h>; nothing here needs to be called
+// directly.
 #pragma once
 
 #include <cstddef>
@@ -117,7 +118,8 @@ struct SectionHooks {
   std::function<Result<>()> after_load;
 };
 
-std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance, std::shared_ptr<const Table> table,
-                                            std::byte* object, SectionHooks hooks);
+std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance,
+                                            std::shared_ptr<const Table> table, std::byte* object,
+                                            SectionHooks hooks);
 
 }  // namespace godwit::vmstate

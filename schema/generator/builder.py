@@ -4,7 +4,8 @@ import re
 
 from . import names
 from .errors import SchemaError
-from .model import (BUILTINS, Alternate, Array, Command, Enum, EnumValue, Event, Member, Schema, Section, Struct, Union)
+from .model import (BUILTINS, Alternate, Array, Command, Enum, EnumValue, Event, Member, Schema, Section, Struct,
+                    Union)
 
 _KEYS = {
     "enum": {"data"},
@@ -15,6 +16,12 @@ _KEYS = {
     "event": {"data", "boxed"},
 }
 _REQUIRED = {"enum": {"data"}, "struct": {"data"}, "union": {"data", "base", "discriminator"}, "alternate": {"data"}}
+# What stands behind a key, where the rest of this file relies on it; for a key of one kind of definition, or of all.
+_SHAPES = {
+    "boxed": bool, "gen": bool, "allow-oob": bool, "features": list, "discriminator": str,
+    ("struct", "base"): str, ("struct", "data"): dict, ("union", "base"): (str, dict), ("union", "data"): dict,
+    ("alternate", "data"): dict, ("enum", "data"): list, ("command", "data"): (str, dict), ("event", "data"): (str, dict),
+}
 _TYPE_KINDS = ("enum", "struct", "union", "alternate")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*$")
 
@@ -68,9 +75,11 @@ class _Builder:
             raise SchemaError(definition.place, f"'{name}' is a built-in type")
         for wanted in sorted(_REQUIRED.get(kind, set()) - set(body)):
             raise SchemaError(definition.place, f"{kind} '{name}' lacks '{wanted}'")
-        for found in body:
+        for found, value in body.items():
             if found != kind and found not in _KEYS[kind]:
                 raise SchemaError(body.key_places[found], f"{kind} '{name}' has an unknown key '{found}'")
+            if not isinstance(value, _SHAPES.get((kind, found), _SHAPES.get(found, object))):
+                raise SchemaError(body.key_places[found], f"'{found}' of {kind} '{name}' is of the wrong kind")
         if definition.doc is None:
             raise SchemaError(definition.place, f"{kind} '{name}' is not documented")
         if definition.doc.name != name:
@@ -124,11 +133,11 @@ class _Builder:
 
     def _enum(self, name, definition):
         data = definition.body["data"]
-        if not isinstance(data, list) or not data:
+        if not data:
             raise SchemaError(definition.place, f"enum '{name}' needs a list of values")
         values = []
         for item in data:
-            value = EnumValue(item) if isinstance(item, str) else EnumValue(item.get("name"), "", self._features(item))
+            value = (EnumValue(item.get("name"), "", self._features(item)) if isinstance(item, dict) else EnumValue(item))
             if not isinstance(value.name, str) or not _NAME.match(value.name):
                 raise SchemaError(definition.place, f"'{value.name}' is not a name for a value of enum '{name}'")
             values.append(value)
@@ -189,8 +198,6 @@ class _Builder:
         return Alternate(name, definition.place, definition.doc, value=values[0])
 
     def _members(self, data, definition):
-        if not isinstance(data, dict):
-            raise SchemaError(definition.place, "members are written as {'NAME': 'TYPE', ...}")
         members = []
         for key, value in data.items():
             place = data.key_places[key]

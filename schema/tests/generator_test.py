@@ -184,6 +184,9 @@ class Mistakes(Folder):
 
     def test_shapes(self):
         self.refused(documented("A", [], "{ 'struct': 'A', 'data': {},\n  'colour': 'red' }"), 5, "unknown key 'colour'")
+        self.refused(documented("A", [], "{ 'struct': 'A', 'data': 'x' }"), 4, "'data' of struct 'A' is of the wrong kind")
+        self.refused(documented("c", [], "{ 'command': 'c',\n 'gen': 'no' }"), 5, "'gen' of command 'c' is of the wrong kind")
+        self.refused(documented("A", [], "{ 'enum': 'A', 'data': [ true ] }"), 4, "'True' is not a name for a value")
         self.refused(documented("A", [], "{ 'struct': 'A' }"), 4, "struct 'A' lacks 'data'")
         self.refused(documented("A", [], "{ 'data': {} }"), 4, "exactly one of the keys")
         self.refused(documented("A", ["x"], "{ 'struct': 'A', 'data': { '*x': 'A' } }"), 6, "contains itself: A -> A")

@@ -107,8 +107,9 @@ Result<std::uint64_t> parse_offset(std::string_view text) {
     base = 16;
   }
   std::uint64_t number = 0;
-  const char* const end = digits.data() + digits.size();
-  auto [stop, problem] = std::from_chars(digits.data(), end, number, base);
+  const char* const start = digits.data();
+  const char* const end = start + digits.size();
+  auto [stop, problem] = std::from_chars(start, end, number, base);
   unsigned shift = 0;
   if (problem == std::errc{} && end - stop == 1 && base == 10) {
     constexpr std::string_view suffixes = "kmgt";

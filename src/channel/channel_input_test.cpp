@@ -101,7 +101,7 @@ TEST_F(ChannelInputTest, PagesCostLittle) {
 }
 
 TEST_F(ChannelInputTest, LargeReadsGoStraightToTheirPlace) {
-  const Bytes bytes = random_bytes(20 * 1024 * 1024, 2);
+  const Bytes bytes = random_bytes(20 * mebibyte, 2);
   std::ofstream(path("f"), std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   auto channel = *(*listen_on("file:" + path("f")))->accept();

@@ -18,7 +18,8 @@ Result<std::unique_ptr<Channel>> CommandChannel::start(const std::string& comman
 }
 
 CommandChannel::CommandChannel(ChildProcess::Spawned spawned, std::string command)
-    : PipeChannel({std::move(spawned.from_child), std::move(spawned.to_child)}, "exec:" + std::move(command)),
+    : PipeChannel({std::move(spawned.from_child), std::move(spawned.to_child)}, "exec:" + std::move(command),
+                  "command"),
       child_(std::move(spawned.child)) {}
 
 CommandChannel::~CommandChannel() {

@@ -19,7 +19,6 @@ class CommandChannel final : public PipeChannel {
   ~CommandChannel() override;
 
   Result<> finish_writing() override;
-  std::string_view kind() const override { return "command"; }
 
  private:
   ChildProcess child_;

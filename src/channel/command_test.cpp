@@ -30,7 +30,7 @@ class CommandTest : public ChannelTest {
 };
 
 TEST_F(CommandTest, CarriesAStreamThroughAFile) {
-  const Bytes sent = random_bytes(5 * 1024 * 1024 + 1, 1);
+  const Bytes sent = random_bytes(5 * mebibyte + 1, 1);
   auto source = *connect_to("exec:cat > " + path("f"));
   EXPECT_EQ(source->kind(), "command");
   EXPECT_TRUE(source->two_way());
@@ -51,7 +51,7 @@ TEST_F(CommandTest, CarriesAStreamThroughAFile) {
 
 TEST_F(CommandTest, TalksBothWays) {
   auto channel = *connect_to("exec:cat");
-  const Bytes sent = random_bytes(3 * 1024 * 1024, 4);
+  const Bytes sent = random_bytes(3 * mebibyte, 4);
   const auto writer = start_thread("writer", [&](const std::stop_token&) {
     EXPECT_TRUE(write_randomly(*channel, sent, 5).has_value());
     EXPECT_TRUE(channel->finish_writing().has_value());
@@ -69,7 +69,7 @@ TEST_F(CommandTest, OutputThatNobodyReadsDoesNotBlockTheEnd) {
 TEST_F(CommandTest, ACommandThatEndsAtOnceBreaksThePipe) {
   for (const std::string uri : {"exec:", "exec:exit 3", "exec:false"}) {
     auto channel = *connect_to(uri);
-    const Bytes bytes(4 * 1024 * 1024);
+    const Bytes bytes(4 * mebibyte);
     const auto written = channel->write(bytes);
     ASSERT_FALSE(written.has_value()) << uri;
     EXPECT_EQ(written.error().what(), "Unable to write to command: Broken pipe");
@@ -103,7 +103,7 @@ Result<> outcome(const Result<T>& result) {
 }
 
 TEST_F(CommandTest, ShutdownWakesEveryCall) {
-  const Bytes bytes(8 * 1024 * 1024);
+  const Bytes bytes(8 * mebibyte);
   Bytes one(1);
   const std::vector<std::function<Result<>(Channel&)>> calls = {
       [&](Channel& channel) { return channel.write(bytes); },

@@ -111,6 +111,7 @@ TEST_F(ConnectorTest, CancelEndsATcpConnectToABlackHole) {
 TEST_F(ConnectorTest, CancelEndsAUnixConnectToAFullQueue) {
   auto listener = *listen_on("unix:" + path("s"), 1);
   std::vector<std::unique_ptr<Channel>> queued;
+  queued.reserve(2);
   for (int i = 0; i < 2; ++i) queued.push_back(*connect_to("unix:" + path("s")));
   std::string error;
   BlockedCall call([&] { error = connect_error("unix:" + path("s")); });
@@ -123,6 +124,7 @@ TEST_F(ConnectorTest, CancelEndsAUnixConnectToAFullQueue) {
 TEST_F(ConnectorTest, AUnixConnectToAFullQueueGoesOnWhenThereIsRoom) {
   auto listener = *listen_on("unix:" + path("s"), 1);
   std::vector<std::unique_ptr<Channel>> queued;
+  queued.reserve(2);
   for (int i = 0; i < 2; ++i) queued.push_back(*connect_to("unix:" + path("s")));
   Result<std::unique_ptr<Channel>> channel;
   BlockedCall call([&] { channel = connect_to("unix:" + path("s")); });

@@ -94,7 +94,9 @@ Result<std::unique_ptr<Listener>> listen_fd(const Fd& fd, DescriptorSource& desc
   GODWIT_ASSIGN(const int number, parse_descriptor_number(fd.name));
   auto descriptor = take_inherited(number);
   if (!descriptor) return std::make_unique<SingleListener>(std::unexpected(std::move(descriptor).error()));
-  return listen_descriptor(*std::move(descriptor), fd.name);
+  auto listener = listen_descriptor(*std::move(descriptor), fd.name);
+  if (!listener) return std::make_unique<SingleListener>(std::unexpected(std::move(listener).error()));
+  return listener;
 }
 
 struct ListenerMaker {

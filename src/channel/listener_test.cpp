@@ -152,6 +152,7 @@ TEST_F(ListenerTest, AcceptsMany) {
   auto listener = *listen_on("tcp:127.0.0.1:0", 64);
   const std::string uri = uri_of(listener->addresses().front());
   std::vector<std::unique_ptr<Channel>> sources;
+  sources.reserve(40);
   for (int i = 0; i < 40; ++i) sources.push_back(*connect_to(uri));
   for (int i = 0; i < 40; ++i) EXPECT_TRUE(listener->accept().has_value());
 }

@@ -92,6 +92,7 @@ class End final : public MemoryChannel {
       if (in().used == 0) return true;
       in().used = 0;
       wire_->changed.notify_all();
+      if (std::chrono::steady_clock::now() >= deadline) return false;
     }
   }
 

@@ -8,7 +8,7 @@ namespace {
 using MemoryChannelTest = ChannelTest;
 
 TEST_F(MemoryChannelTest, CutsAfterSoManyBytes) {
-  for (const std::uint64_t limit : {0, 1, 999, 1000}) {
+  for (const std::uint64_t limit : {0U, 1U, 999U, 1000U}) {
     auto pair = make_memory_channels(100'000);
     pair.first->inject({.cut_after = limit});
     const Bytes bytes = random_bytes(1000, 1);

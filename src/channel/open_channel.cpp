@@ -92,7 +92,7 @@ Result<std::unique_ptr<Channel>> open_descriptor(UniqueFd descriptor, const std:
     }
     case S_IFCHR: {
       GODWIT_ASSIGN(auto ends, ends_of_device(std::move(descriptor), direction));
-      return std::make_unique<PipeChannel>(std::move(ends), "fd:" + name);
+      return std::make_unique<PipeChannel>(std::move(ends), "fd:" + name, "device");
     }
     default:
       return fail("File descriptor '{}' is {}", name, file_type_name(status.st_mode));
@@ -111,7 +111,7 @@ Result<std::unique_ptr<Channel>> open_file(const File& file, DescriptorSource& d
   if (S_ISCHR(status.st_mode) && file.offset == 0) {
     PipeChannel::Ends ends;
     (direction == Direction::outgoing ? ends.to_peer : ends.from_peer) = std::move(fd);
-    return std::make_unique<PipeChannel>(std::move(ends), file.path);
+    return std::make_unique<PipeChannel>(std::move(ends), file.path, "file");
   }
   if (direction == Direction::outgoing && regular &&
       ::ftruncate(fd.get(), static_cast<off_t>(file.offset)) != 0)

@@ -26,8 +26,11 @@ std::unexpected<Error> was_shut_down() {
 
 }  // namespace
 
-PipeChannel::PipeChannel(Ends ends, std::string peer)
-    : ends_(std::move(ends)), peer_(std::move(peer)), has_both_(ends_.from_peer && ends_.to_peer) {
+PipeChannel::PipeChannel(Ends ends, std::string peer, std::string_view kind)
+    : ends_(std::move(ends)),
+      peer_(std::move(peer)),
+      kind_(kind),
+      has_both_(ends_.from_peer && ends_.to_peer) {
   if (ends_.from_peer) {
     reader_was_blocking_ = set_blocking(ends_.from_peer.get(), false);
     ::fcntl(ends_.from_peer.get(), F_SETPIPE_SZ, pipe_bytes);
@@ -103,7 +106,7 @@ Result<> PipeChannel::finish_writing() {
 }
 
 Result<bool> PipeChannel::drop_some() {
-  std::array<std::byte, 16 * 1024> dropped;
+  std::array<std::byte, 16384> dropped;
   for (;;) {
     const ssize_t count = ::read(ends_.from_peer.get(), dropped.data(), dropped.size());
     if (count >= 0) return count > 0;

@@ -19,8 +19,8 @@ class PipeChannel : public Channel {
     UniqueFd to_peer{};    ///< may be none
   };
 
-  /// `peer` is for logs.
-  PipeChannel(Ends ends, std::string peer);
+  /// `peer` is for logs, `kind` is the noun of error texts and lives for ever.
+  PipeChannel(Ends ends, std::string peer, std::string_view kind = "pipe");
   ~PipeChannel() override;
 
   using Channel::read;
@@ -30,7 +30,7 @@ class PipeChannel : public Channel {
   void shutdown() noexcept override;
   Result<> finish_writing() override;
   Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) override;
-  std::string_view kind() const override { return "pipe"; }
+  std::string_view kind() const final { return kind_; }
   bool two_way() const override { return has_both_; }
   bool multi_channel() const override { return false; }
   bool seekable() const override { return false; }
@@ -49,6 +49,7 @@ class PipeChannel : public Channel {
  private:
   Ends ends_;
   std::string peer_;
+  std::string_view kind_;
   bool has_both_;
   bool reader_was_blocking_ = false;
   bool writer_was_blocking_ = false;

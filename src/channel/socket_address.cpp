@@ -26,8 +26,9 @@ const T& view_as(const sockaddr_storage& storage) {
 
 Result<std::uint32_t> parse_vsock_number(std::string_view what, std::string_view text) {
   std::uint32_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, number);
+  const char* const start = text.data();
+  const char* const end = start + text.size();
+  const auto [stop, problem] = std::from_chars(start, end, number);
   if (problem != std::errc{} || stop != end) return fail("Failed to parse {} '{}'", what, text);
   return number;
 }

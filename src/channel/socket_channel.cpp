@@ -16,14 +16,15 @@
 namespace godwit::channel {
 namespace {
 
-/// The bytes in flight between two processes of one host. Larger does not move data faster, but lets the two
-/// sides wait less often for each other.
-constexpr int unix_buffer_bytes = 4 * 1024 * 1024;
+/// The bytes in flight between two processes of one host, for the sender alone: the receiver has no buffer of
+/// its own. Half of this costs as little processor time, four times as much a tenth more: the bytes leave the
+/// cache meanwhile.
+constexpr int unix_buffer_bytes = 1024 * 1024;
 
-void enlarge_buffer(int socket, int forced, int polite) {
+void enlarge_unix_buffer(int socket) {
   // Refused without CAP_NET_ADMIN; the polite way is cut to the system's limit. Either is only a wish.
-  if (::setsockopt(socket, SOL_SOCKET, forced, &unix_buffer_bytes, sizeof unix_buffer_bytes) != 0)
-    ::setsockopt(socket, SOL_SOCKET, polite, &unix_buffer_bytes, sizeof unix_buffer_bytes);
+  if (::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &unix_buffer_bytes, sizeof unix_buffer_bytes) != 0)
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &unix_buffer_bytes, sizeof unix_buffer_bytes);
 }
 
 void tune(int socket) {
@@ -35,8 +36,7 @@ void tune(int socket) {
       break;
     }
     case AF_UNIX:
-      enlarge_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF);
-      enlarge_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF);
+      enlarge_unix_buffer(socket);
       break;
     default:
       break;
@@ -112,7 +112,7 @@ Result<> SocketChannel::finish_writing() {
 
 Result<bool> SocketChannel::wait_for_peer_close(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
-  std::array<std::byte, 16 * 1024> dropped;
+  std::array<std::byte, 16384> dropped;
   for (;;) {
     pollfd entry{socket_.get(), POLLIN, 0};
     GODWIT_ASSIGN(const bool ready, wait_for_any({&entry, 1}, deadline));

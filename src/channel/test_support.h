@@ -25,6 +25,7 @@
 namespace godwit::channel {
 
 using Bytes = std::vector<std::byte>;
+constexpr std::size_t mebibyte = 1048576;
 
 inline Bytes random_bytes(std::size_t size, unsigned seed) {
   std::mt19937_64 random(seed);

@@ -79,8 +79,10 @@ class TransportTest : public ChannelTest, public ::testing::WithParamInterface<T
   }
 };
 
+class TwoWayTransportTest : public TransportTest {};
+
 TEST_P(TransportTest, CarriesEveryByteWhateverTheShapeOfTheCalls) {
-  const Bytes sent = random_bytes(24 * 1024 * 1024 + 13, 1);
+  const Bytes sent = random_bytes(24 * mebibyte + 13, 1);
   auto pair = make_pair();
   Result<> written;
   {
@@ -95,10 +97,9 @@ TEST_P(TransportTest, CarriesEveryByteWhateverTheShapeOfTheCalls) {
   EXPECT_TRUE(written.has_value()) << written.error().what();
 }
 
-TEST_P(TransportTest, CarriesBothDirectionsAtOnce) {
-  if (!is_socket()) GTEST_SKIP() << "a pipe has one direction";
-  const Bytes there = random_bytes(8 * 1024 * 1024, 4);
-  const Bytes back = random_bytes(8 * 1024 * 1024 - 1, 5);
+TEST_P(TwoWayTransportTest, CarriesBothDirectionsAtOnce) {
+  const Bytes there = random_bytes(8 * mebibyte, 4);
+  const Bytes back = random_bytes(8 * mebibyte - 1, 5);
   auto pair = make_pair();
   EXPECT_TRUE(pair.source->two_way());
   Result<Bytes> got_back;
@@ -156,7 +157,7 @@ TEST_P(TransportTest, ShutdownWakesABlockedReader) {
 
 TEST_P(TransportTest, ShutdownWakesABlockedWriter) {
   auto pair = make_pair();
-  const Bytes bytes(64 * 1024 * 1024);
+  const Bytes bytes(64 * mebibyte);
   std::string error;
   BlockedCall call([&] {
     const auto written = pair.source->write(bytes);
@@ -191,7 +192,7 @@ TEST_P(TransportTest, TheOtherEndSeesAShutdownAsTheEnd) {
     EXPECT_EQ(pair.source->read(bytes).value(), 0U);
   }
   pair.destination.reset();
-  const Bytes bytes(16 * 1024 * 1024);
+  const Bytes bytes(16 * mebibyte);
   // The first write may still meet a kernel that has not heard of it.
   Result<> written = pair.source->write(bytes);
   if (written) written = pair.source->write(bytes);
@@ -206,7 +207,7 @@ TEST_P(TransportTest, ABrokenPipeRaisesNoSignal) {
   ASSERT_EQ(::signal(SIGPIPE, SIG_DFL), SIG_DFL);
   auto pair = make_pair();
   pair.destination.reset();
-  const Bytes bytes(16 * 1024 * 1024);
+  const Bytes bytes(16 * mebibyte);
   while (pair.source->write(bytes)) {
   }
   sigset_t pending;
@@ -227,6 +228,17 @@ TEST_P(TransportTest, WaitsForThePeerToClose) {
   EXPECT_TRUE(closed);
 }
 
+TEST_P(TransportTest, APeerThatNeverStopsTalkingDoesNotCountAsClosing) {
+  auto pair = make_pair();
+  const auto writer = start_thread("writer", [&](const std::stop_token&) {
+    const Bytes bytes(100'000);
+    while (pair.source->write(bytes)) {
+    }
+  });
+  EXPECT_FALSE(pair.destination->wait_for_peer_close(std::chrono::milliseconds(20)).value());
+  pair.source->shutdown();
+}
+
 TEST_P(TransportTest, SaysWhatItIs) {
   auto pair = make_pair();
   EXPECT_EQ(pair.source->kind(), is_socket() ? "socket" : "pipe");
@@ -241,6 +253,10 @@ TEST_P(TransportTest, SaysWhatItIs) {
 INSTANTIATE_TEST_SUITE_P(All, TransportTest,
                          ::testing::Values(Transport::tcp4, Transport::tcp6, Transport::unix_socket,
                                            Transport::socketpair, Transport::pipe, Transport::memory),
+                         transport_name);
+INSTANTIATE_TEST_SUITE_P(All, TwoWayTransportTest,
+                         ::testing::Values(Transport::tcp4, Transport::tcp6, Transport::unix_socket,
+                                           Transport::socketpair, Transport::memory),
                          transport_name);
 
 using Reset = ChannelTest;
@@ -268,7 +284,7 @@ TEST_F(Reset, ASocketThatAFormerOwnerMadeNonBlockingWorksToo) {
   auto a = *connect_to("fd:a");
   auto b = *connect_to("fd:b");
   ASSERT_EQ(::fcntl(kept.get(), F_SETFL, O_RDWR | O_NONBLOCK), 0);
-  const Bytes sent = random_bytes(20 * 1024 * 1024, 12);
+  const Bytes sent = random_bytes(20 * mebibyte, 12);
   {
     const auto writer = start_thread("writer", [&](const std::stop_token&) {
       EXPECT_TRUE(a->write(sent).has_value());

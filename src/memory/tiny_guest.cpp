@@ -49,6 +49,16 @@ struct PageTables {
   std::array<std::array<std::uint64_t, 512>, 4> level2;  // 4 GiB in pages of 2 MiB, one to one
 };
 
+/// struct kvm_cpuid2, whose flexible array makes the kernel's own declaration, and with it the numbers of its requests,
+/// wrong in C++ (Linux headers up to 6.4).
+struct CpuidTable {
+  std::uint32_t count;
+  std::uint32_t padding;
+  std::array<kvm_cpuid_entry2, 256> entries;
+};
+constexpr unsigned long get_supported_cpuid = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, 8);
+constexpr unsigned long set_cpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, 8);
+
 Result<> call(int fd, unsigned long request, void* argument, const char* what) {
   if (::ioctl(fd, request, argument) < 0) return system_error(what, errno);
   return {};
@@ -76,7 +86,8 @@ struct TinyGuest::Control {
   std::uint8_t padding[page_size - 9];
   std::array<std::uint64_t, max_writes> list;  // page 1 to 7
   std::array<std::uint8_t, page_size> code;    // page 8
-  PageTables tables;                           // page 9 and on
+  std::array<std::uint8_t, page_size> task;    // page 9: a task state of zeros, which permits all ports
+  PageTables tables;                           // page 10 and on
 };
 
 std::unique_ptr<TinyGuest> TinyGuest::make(std::uint32_t ring_entries) {
@@ -102,7 +113,7 @@ Result<> TinyGuest::set_up(std::uint32_t ring_entries) {
   const auto run_size = static_cast<std::size_t>(::ioctl(kvm_.get(), KVM_GET_VCPU_MMAP_SIZE, 0));
   GODWIT_ASSIGN(run_mapping_, Mapping::map(run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_.get()));
   run_ = reinterpret_cast<kvm_run*>(run_mapping_.data());
-  static_assert(offsetof(Control, list) == page_size && offsetof(Control, tables) == 9 * page_size);
+  static_assert(offsetof(Control, list) == page_size && offsetof(Control, tables) == 10 * page_size);
   const std::size_t control_size = (sizeof(Control) + page_size - 1) / page_size * page_size;
   GODWIT_ASSIGN(control_mapping_,
                 Mapping::map(control_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
@@ -123,17 +134,20 @@ Result<> TinyGuest::set_up_processor() {
       control_->tables.level2[gib][entry] = (gib << 30 | entry << 21) | writable_user_page | 0x80;
   }
 
-  constexpr std::uint32_t most_entries = 256;
-  std::vector<std::uint64_t> buffer((sizeof(kvm_cpuid2) + most_entries * sizeof(kvm_cpuid_entry2)) / 8 + 1);
-  auto* cpuid = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  cpuid->nent = most_entries;
-  GODWIT_TRY(call(kvm_.get(), KVM_GET_SUPPORTED_CPUID, cpuid, "KVM_GET_SUPPORTED_CPUID"));
-  GODWIT_TRY(call(vcpu_.get(), KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2"));
+  const auto cpuid = std::make_unique<CpuidTable>();
+  cpuid->count = static_cast<std::uint32_t>(cpuid->entries.size());
+  GODWIT_TRY(call(kvm_.get(), get_supported_cpuid, cpuid.get(), "KVM_GET_SUPPORTED_CPUID"));
+  GODWIT_TRY(call(vcpu_.get(), set_cpuid2, cpuid.get(), "KVM_SET_CPUID2"));
 
   kvm_sregs system{};
   GODWIT_TRY(call(vcpu_.get(), KVM_GET_SREGS, &system, "KVM_GET_SREGS"));
   system.cs = flat_segment(0x33, 11, true);
   system.ds = system.es = system.fs = system.gs = system.ss = flat_segment(0x2b, 3, false);
+  // Not every KVM honours the I/O privilege level for an interpreted port access; all ask the task state.
+  system.tr = flat_segment(0x40, 11, false);
+  system.tr.s = system.tr.dpl = system.tr.g = system.tr.db = 0;
+  system.tr.base = control_address + offsetof(Control, task);
+  system.tr.limit = page_size - 1;
   system.cr0 = 0x8000'0011;  // paging, protection
   system.cr3 = tables;
   system.cr4 = 0x20;    // physical address extension

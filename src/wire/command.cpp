@@ -38,7 +38,8 @@ struct Head {
 
 Result<> expect_length(const Head& head, std::string_view name, std::uint16_t length) {
   if (head.length == length) return {};
-  return fail("command {}: expected a length of {} at offset {:#x}, got {}", name, length, head.offset + 2, head.length);
+  return fail("command {}: expected a length of {} at offset {:#x}, got {}", name, length, head.offset + 2,
+              head.length);
 }
 
 template <typename T>
@@ -62,8 +63,8 @@ Result<Command> decode_packaged(Input& in, const Head& head) {
 Result<Command> decode_advise(Input& in, const Head& head) {
   if (head.length == 0) return PostcopyAdvise{};
   if (head.length != 16)
-    return fail("command POSTCOPY_ADVISE: expected a length of 0 or 16 at offset {:#x}, got {}", head.offset + 2,
-                head.length);
+    return fail("command POSTCOPY_ADVISE: expected a length of 0 or 16 at offset {:#x}, got {}",
+                head.offset + 2, head.length);
   PostcopyAdvise::PageSizes sizes;
   GODWIT_ASSIGN(sizes.host_summary, in.be64());
   GODWIT_ASSIGN(sizes.target, in.be64());
@@ -80,21 +81,24 @@ Result<std::string> decode_block_name(Input& in) {
 Result<Command> decode_discard(Input& in, const Head& head) {
   const std::uint64_t start = in.offset();
   if (head.length < 3 + 1 + range_size)
-    return fail("command POSTCOPY_RAM_DISCARD: expected a length of at least {} at offset {:#x}, got {}", 4 + range_size,
-                head.offset + 2, head.length);
+    return fail("command POSTCOPY_RAM_DISCARD: expected a length of at least {} at offset {:#x}, got {}",
+                4 + range_size, head.offset + 2, head.length);
   GODWIT_ASSIGN(const std::uint8_t version, in.u8());
   if (version != discard_version)
-    return fail("command POSTCOPY_RAM_DISCARD: expected version {} at offset {:#x}, got {}", discard_version, start, version);
+    return fail("command POSTCOPY_RAM_DISCARD: expected version {} at offset {:#x}, got {}", discard_version,
+                start, version);
   PostcopyDiscard discard;
   GODWIT_ASSIGN(discard.block, decode_block_name(in));
   GODWIT_ASSIGN(const std::uint8_t terminator, in.u8());
   if (terminator != 0)
-    return fail("command POSTCOPY_RAM_DISCARD: expected a zero byte behind the name at offset {:#x}, got {:#04x}",
-                in.offset() - 1, terminator);
+    return fail(
+        "command POSTCOPY_RAM_DISCARD: expected a zero byte behind the name at offset {:#x}, got {:#04x}",
+        in.offset() - 1, terminator);
   const std::uint64_t used = in.offset() - start;
   if (used + range_size > head.length || (head.length - used) % range_size != 0)
-    return fail("command POSTCOPY_RAM_DISCARD: expected whole ranges of {} bytes at offset {:#x}, got a length of {}",
-                range_size, in.offset(), head.length);
+    return fail(
+        "command POSTCOPY_RAM_DISCARD: expected whole ranges of {} bytes at offset {:#x}, got a length of {}",
+        range_size, in.offset(), head.length);
   for (std::uint64_t left = (head.length - used) / range_size; left > 0; --left) {
     PostcopyDiscard::Range range;
     GODWIT_ASSIGN(range.start, in.be64());
@@ -188,20 +192,31 @@ Result<Command> decode_command(Input& in) {
   GODWIT_ASSIGN(head.length, in.be16());
   head.code = static_cast<Code>(code);
   switch (head.code) {
-    case Code::open_return_path: return decode_empty<OpenReturnPath>(head);
-    case Code::ping: return decode_ping(in, head);
-    case Code::postcopy_advise: return decode_advise(in, head);
-    case Code::postcopy_listen: return decode_empty<PostcopyListen>(head);
-    case Code::postcopy_run: return decode_empty<PostcopyRun>(head);
-    case Code::postcopy_ram_discard: return decode_discard(in, head);
-    case Code::packaged: return decode_packaged(in, head);
-    case Code::enable_colo: return decode_empty<EnableColo>(head);
-    case Code::postcopy_resume: return decode_empty<PostcopyResume>(head);
-    case Code::recv_bitmap: return decode_recv_bitmap(in, head);
-    case Code::switchover_start: return decode_empty<SwitchoverStart>(head);
+    case Code::open_return_path:
+      return decode_empty<OpenReturnPath>(head);
+    case Code::ping:
+      return decode_ping(in, head);
+    case Code::postcopy_advise:
+      return decode_advise(in, head);
+    case Code::postcopy_listen:
+      return decode_empty<PostcopyListen>(head);
+    case Code::postcopy_run:
+      return decode_empty<PostcopyRun>(head);
+    case Code::postcopy_ram_discard:
+      return decode_discard(in, head);
+    case Code::packaged:
+      return decode_packaged(in, head);
+    case Code::enable_colo:
+      return decode_empty<EnableColo>(head);
+    case Code::postcopy_resume:
+      return decode_empty<PostcopyResume>(head);
+    case Code::recv_bitmap:
+      return decode_recv_bitmap(in, head);
+    case Code::switchover_start:
+      return decode_empty<SwitchoverStart>(head);
   }
-  return fail("expected a command from 1 to {} at offset {:#x}, got {}", static_cast<std::uint16_t>(Code::switchover_start),
-              head.offset, code);
+  return fail("expected a command from 1 to {} at offset {:#x}, got {}",
+              static_cast<std::uint16_t>(Code::switchover_start), head.offset, code);
 }
 
 }  // namespace godwit::wire

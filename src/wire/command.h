@@ -47,7 +47,8 @@ struct PostcopyDiscard {
   std::vector<Range> ranges;
   bool operator==(const PostcopyDiscard&) const = default;
 };
-/// `length` bytes of records follow the command. They have to be off the connection before they are interpreted.
+/// `length` bytes of records follow the command. They have to be off the connection before they are
+/// interpreted.
 struct Packaged {
   std::uint32_t length = 0;
   bool operator==(const Packaged&) const = default;
@@ -68,8 +69,9 @@ struct SwitchoverStart {
   bool operator==(const SwitchoverStart&) const = default;
 };
 
-using Command = std::variant<OpenReturnPath, Ping, PostcopyAdvise, PostcopyListen, PostcopyRun, PostcopyDiscard,
-                             Packaged, EnableColo, PostcopyResume, ReceivedBitmapRequest, SwitchoverStart>;
+using Command =
+    std::variant<OpenReturnPath, Ping, PostcopyAdvise, PostcopyListen, PostcopyRun, PostcopyDiscard, Packaged,
+                 EnableColo, PostcopyResume, ReceivedBitmapRequest, SwitchoverStart>;
 
 /// The most ranges a 7.2 source puts into one discard command.
 inline constexpr std::size_t discard_ranges_sent = 12;

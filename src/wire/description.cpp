@@ -1,9 +1,8 @@
 #include "wire/description.h"
 
+#include <boost/json.hpp>
 #include <exception>
 #include <iterator>
-
-#include <boost/json.hpp>
 
 #include "base/fail.h"
 #include "wire/json_text.h"
@@ -32,12 +31,14 @@ Result<std::string> read_text(const bj::object& object, std::string_view key) {
   const bj::value* value = object.if_contains(key);
   const bj::string* text = value == nullptr ? nullptr : value->if_string();
   if (text == nullptr || text->size() > description_name_limit)
-    return fail("description: expected a text of at most {} bytes as member '{}'", description_name_limit, key);
+    return fail("description: expected a text of at most {} bytes as member '{}'", description_name_limit,
+                key);
   return std::string(text->data(), text->size());
 }
 
 /// The objects of an array. A missing optional one is empty.
-Result<std::vector<const bj::object*>> read_objects(const bj::object& object, std::string_view key, bool optional) {
+Result<std::vector<const bj::object*>> read_objects(const bj::object& object, std::string_view key,
+                                                    bool optional) {
   std::vector<const bj::object*> objects;
   const bj::value* value = object.if_contains(key);
   if (value == nullptr && optional) return objects;
@@ -67,7 +68,8 @@ Result<FieldDescription> read_field(const bj::object& object) {
   }
   const bj::value* nested = object.if_contains("struct");
   if (nested != nullptr) {
-    if (!nested->is_object()) return fail("description: field '{}': expected an object as 'struct'", field.name);
+    if (!nested->is_object())
+      return fail("description: field '{}': expected an object as 'struct'", field.name);
     GODWIT_ASSIGN(field.inside.emplace_back(), read_state(nested->get_object()));
   } else if (object.contains("vmsd_name")) {
     GODWIT_ASSIGN(field.inside.emplace_back(), read_state(object));
@@ -85,7 +87,9 @@ Result<std::vector<FieldDescription>> read_fields(const bj::object& object) {
   return fields;
 }
 
-std::uint64_t head_length(const StateDescription& subsection) { return 1 + 1 + subsection.name.size() + 4; }
+std::uint64_t head_length(const StateDescription& subsection) {
+  return 1 + 1 + subsection.name.size() + 4;
+}
 
 /// Computes the length of a body whose parts are known.
 Result<> add_up(StateDescription& state) {
@@ -140,7 +144,8 @@ Result<StreamDescription> read_stream(const bj::value& value) {
     if (!device) {
       const bj::value* name = entry->if_contains("name");
       const bool named = name != nullptr && name->is_string();
-      return std::unexpected(std::move(device).error().in(named ? std::string_view(name->get_string()) : "a device"));
+      return std::unexpected(
+          std::move(device).error().in(named ? std::string_view(name->get_string()) : "a device"));
     }
     stream.devices.push_back(*std::move(device));
   }
@@ -167,11 +172,14 @@ class Splitter {
   explicit Splitter(std::span<const std::byte> body) : body_(body) {}
 
   /// Splits the `size` bytes at `offset`. An error means that the description does not fit these bytes.
-  Result<> state(const StateDescription& description, std::uint64_t offset, std::uint64_t size, const std::string& path) {
-    if (description.length != size) return fail("expected a body of {} bytes by the description, got {}", description.length, size);
+  Result<> state(const StateDescription& description, std::uint64_t offset, std::uint64_t size,
+                 const std::string& path) {
+    if (description.length != size)
+      return fail("expected a body of {} bytes by the description, got {}", description.length, size);
     for (const FieldDescription& entry : description.fields) {
       field(entry, offset, path);
-      if (text_ > split_text_limit) return fail("expected paths of at most {} bytes together", split_text_limit);
+      if (text_ > split_text_limit)
+        return fail("expected paths of at most {} bytes together", split_text_limit);
       offset += entry.size * entry.array_length;
     }
     for (const StateDescription& subsection : description.subsections) {
@@ -210,7 +218,8 @@ class Splitter {
   Result<> head(const StateDescription& subsection, std::uint64_t offset) {
     const auto bytes = body_.subspan(offset, head_length(subsection));
     const std::string_view name(reinterpret_cast<const char*>(bytes.data()) + 2, subsection.name.size());
-    if (bytes[0] != std::byte{0x05} || static_cast<std::size_t>(bytes[1]) != name.size() || name != subsection.name)
+    if (bytes[0] != std::byte{0x05} || static_cast<std::size_t>(bytes[1]) != name.size() ||
+        name != subsection.name)
       return fail("expected subsection '{}' at byte {:#x} of the body", subsection.name, offset);
     return {};
   }
@@ -229,13 +238,15 @@ Result<StreamDescription> parse_description(std::string_view json) {
   return read_stream(value);
 }
 
-Result<std::vector<NamedField>> split_section(const StateDescription& state, std::span<const std::byte> body) {
+Result<std::vector<NamedField>> split_section(const StateDescription& state,
+                                              std::span<const std::byte> body) {
   Splitter splitter(body);
   GODWIT_TRY(splitter.state(state, 0, body.size(), ""));
   return splitter.take();
 }
 
-DescriptionWriter::DescriptionWriter() : text_(fmt::format("{{\"page_size\": {}, \"devices\": [", page_size)) {}
+DescriptionWriter::DescriptionWriter()
+    : text_(fmt::format("{{\"page_size\": {}, \"devices\": [", page_size)) {}
 
 void DescriptionWriter::add_device(std::string_view name, std::uint32_t instance, std::string_view state) {
   text_ += first_ ? "{\"name\": " : ", {\"name\": ";

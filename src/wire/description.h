@@ -1,5 +1,5 @@
-// The JSON description that ends a stream (wire-format section 2.5): reading it into a tree, taking apart sections
-// whose devices nobody here knows, and writing its outer frame.
+// The JSON description that ends a stream (wire-format section 2.5): reading it into a tree, taking apart
+// sections whose devices nobody here knows, and writing its outer frame.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +20,11 @@ struct StateDescription;
 struct FieldDescription {
   std::string name;
   std::string type;
-  std::uint64_t size = 0;          ///< bytes of one element
-  std::uint64_t array_length = 1;  ///< how many elements the field stands for
+  std::uint64_t size = 0;              ///< bytes of one element
+  std::uint64_t array_length = 1;      ///< how many elements the field stands for
   std::optional<std::uint64_t> index;  ///< of an element that is described by itself
-  /// What the element is made of, if that is said. One, or several behind each other (the elements of a list).
+  /// What the element is made of, if that is said. One, or several behind each other (the elements of a
+  /// list).
   std::vector<StateDescription> inside;
 };
 
@@ -54,18 +55,20 @@ inline constexpr std::size_t description_name_limit = 255;
 
 Result<StreamDescription> parse_description(std::string_view json);
 
-/// One piece of a section: a scalar, a buffer, an array of scalars, or what the description does not take apart.
+/// One piece of a section: a scalar, a buffer, an array of scalars, or what the description does not take
+/// apart.
 struct NamedField {
-  std::string path;                ///< "segs[3].base", "fw_cfg/dma.dma_addr"
+  std::string path;  ///< "segs[3].base", "fw_cfg/dma.dma_addr"
   std::string type;
-  std::uint64_t offset = 0;        ///< bytes from the start of the body
-  std::uint64_t size = 0;          ///< bytes of one element
+  std::uint64_t offset = 0;  ///< bytes from the start of the body
+  std::uint64_t size = 0;    ///< bytes of one element
   std::uint64_t array_length = 1;
 };
 
-/// Takes a section's body apart. Together the pieces are the body, without the heads of subsections. A structure whose
-/// description does not add up to its size stays one piece. Fails when the body has another length than described,
-/// a subsection is not where it should be, or the paths together are longer than split_text_limit.
+/// Takes a section's body apart. Together the pieces are the body, without the heads of subsections. A
+/// structure whose description does not add up to its size stays one piece. Fails when the body has another
+/// length than described, a subsection is not where it should be, or the paths together are longer than
+/// split_text_limit.
 inline constexpr std::size_t split_text_limit = 64 * 1024 * 1024;
 Result<std::vector<NamedField>> split_section(const StateDescription& state, std::span<const std::byte> body);
 

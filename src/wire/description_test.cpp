@@ -43,14 +43,19 @@ TEST(DescriptionParser, RefusesWhatIsNoDescription) {
   EXPECT_THAT(error_of("{} x"), HasSubstr("not the JSON that is expected"));
   EXPECT_EQ(error_of("[]"), "description: expected an object");
   EXPECT_EQ(error_of("{}"), "description: expected a member 'page_size'");
-  EXPECT_EQ(error_of(R"({"page_size": -1})"), "description: member 'page_size': expected a number below 4294967296");
-  EXPECT_EQ(error_of(R"({"page_size": 4096, "devices": 1})"), "description: expected an array as member 'devices'");
+  EXPECT_EQ(error_of(R"({"page_size": -1})"),
+            "description: member 'page_size': expected a number below 4294967296");
+  EXPECT_EQ(error_of(R"({"page_size": 4096, "devices": 1})"),
+            "description: expected an array as member 'devices'");
   EXPECT_EQ(error_of(R"({"page_size": 4096, "devices": [1]})"), "description: expected objects in 'devices'");
-  EXPECT_EQ(error_of(device(R"("vmsd_name": 3)")), "d: description: expected a text of at most 255 bytes as member 'vmsd_name'");
+  EXPECT_EQ(error_of(device(R"("vmsd_name": 3)")),
+            "d: description: expected a text of at most 255 bytes as member 'vmsd_name'");
   EXPECT_EQ(error_of(device(R"("vmsd_name": "d", "version": 1, "fields": [{"name": "f", "type": "t"}])")),
             "d: description: expected a member 'size'");
-  EXPECT_THAT(error_of(std::string(100, '[') + std::string(100, ']')), HasSubstr("not the JSON that is expected"));
-  EXPECT_THAT(error_of(std::string(description_text_limit + 1, ' ')), HasSubstr("expected at most 16777216 bytes"));
+  EXPECT_THAT(error_of(std::string(100, '[') + std::string(100, ']')),
+              HasSubstr("not the JSON that is expected"));
+  EXPECT_THAT(error_of(std::string(description_text_limit + 1, ' ')),
+              HasSubstr("expected at most 16777216 bytes"));
 }
 
 TEST(DescriptionParser, SumsDoNotOverflow) {
@@ -63,13 +68,13 @@ TEST(DescriptionParser, SumsDoNotOverflow) {
 }
 
 TEST(SplitSection, NamesEveryPiece) {
-  const auto parsed = parse_description(
-      device(R"("vmsd_name": "d", "version": 1, "fields": [{"name": "a", "type": "uint16", "size": 2}, )"
-             R"({"name": "s", "array_len": 2, "type": "struct", "struct": {"vmsd_name": "e", "version": 1, "fields": )"
-             R"([{"name": "x", "array_len": 3, "type": "uint8", "size": 1}]}, "size": 3}, )"
-             R"({"name": "t", "index": 0, "type": "tmp", "vmsd_name": "t", "version": 0, "fields": [{"name": "y", "type": "bool", "size": 1}], "size": 1}, )"
-             R"({"name": "odd", "type": "struct", "struct": {"vmsd_name": "o", "version": 1, "fields": []}, "size": 2}], )"
-             R"("subsections": [{"vmsd_name": "d/z", "version": 1, "fields": [{"name": "z", "type": "int8", "size": 1}]}])"));
+  const auto parsed = parse_description(device(
+      R"("vmsd_name": "d", "version": 1, "fields": [{"name": "a", "type": "uint16", "size": 2}, )"
+      R"({"name": "s", "array_len": 2, "type": "struct", "struct": {"vmsd_name": "e", "version": 1, "fields": )"
+      R"([{"name": "x", "array_len": 3, "type": "uint8", "size": 1}]}, "size": 3}, )"
+      R"({"name": "t", "index": 0, "type": "tmp", "vmsd_name": "t", "version": 0, "fields": [{"name": "y", "type": "bool", "size": 1}], "size": 1}, )"
+      R"({"name": "odd", "type": "struct", "struct": {"vmsd_name": "o", "version": 1, "fields": []}, "size": 2}], )"
+      R"("subsections": [{"vmsd_name": "d/z", "version": 1, "fields": [{"name": "z", "type": "int8", "size": 1}]}])"));
   ASSERT_TRUE(parsed) << parsed.error().what();
   const std::string body = "aaxxxXXXyoo\5\3d/z\0\0\0\1z"s;
   const auto split = split_section(parsed->devices[0].state, bytes_of(body));
@@ -90,10 +95,12 @@ TEST(SplitSection, NamesEveryPiece) {
 TEST(SplitSection, CannotBeMadeToFillTheMemory) {
   // A megabyte of one-byte structures, each of which has hundreds of long-named nothings.
   std::string nothings;
-  for (int i = 0; i < 500; ++i) nothings += R"({"name": ")" + std::string(200, 'n') + R"(", "type": "t", "size": 0}, )";
-  const auto parsed = parse_description(
-      device(R"("vmsd_name": "d", "version": 1, "fields": [{"name": "s", "array_len": 1000000, "type": "struct", "struct": )"
-             R"({"vmsd_name": "e", "version": 1, "fields": [)" + nothings + R"({"name": "x", "type": "uint8", "size": 1}]}, "size": 1}])"));
+  for (int i = 0; i < 500; ++i)
+    nothings += R"({"name": ")" + std::string(200, 'n') + R"(", "type": "t", "size": 0}, )";
+  const auto parsed = parse_description(device(
+      R"("vmsd_name": "d", "version": 1, "fields": [{"name": "s", "array_len": 1000000, "type": "struct", "struct": )"
+      R"({"vmsd_name": "e", "version": 1, "fields": [)" +
+      nothings + R"({"name": "x", "type": "uint8", "size": 1}]}, "size": 1}])"));
   ASSERT_TRUE(parsed) << parsed.error().what();
   EXPECT_FALSE(split_section(parsed->devices[0].state, std::vector<std::byte>(1000000)));
 }

@@ -26,7 +26,8 @@ Result<std::string> decode_machine_name(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint32_t length, in.be32());
   if (length > machine_name_limit)
-    return fail("expected a machine name of at most {} bytes at offset {:#x}, got {}", machine_name_limit, offset, length);
+    return fail("expected a machine name of at most {} bytes at offset {:#x}, got {}", machine_name_limit,
+                offset, length);
   GODWIT_ASSIGN(const auto bytes, in.need(length));
   std::string name(reinterpret_cast<const char*>(bytes.data()), length);
   in.skip(length);
@@ -37,7 +38,8 @@ Result<std::vector<std::string>> decode_capabilities(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint32_t count, in.be32());
   if (count > capability_count_limit)
-    return fail("expected at most {} capabilities at offset {:#x}, got {}", capability_count_limit, offset, count);
+    return fail("expected at most {} capabilities at offset {:#x}, got {}", capability_count_limit, offset,
+                count);
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < count; ++i) {
     GODWIT_ASSIGN(names.emplace_back(), in.counted_text());
@@ -68,8 +70,8 @@ Result<> decode_subsection(Input& in, Configuration& configuration) {
   if (name != page_bits_name && name != capabilities_name && name != uuid_name)
     return fail("expected a known subsection at offset {:#x}, got '{}'", offset, name);
   if (version != subsection_version)
-    return fail("subsection '{}': expected version {} at offset {:#x}, got {}", name, subsection_version, version_offset,
-                version);
+    return fail("subsection '{}': expected version {} at offset {:#x}, got {}", name, subsection_version,
+                version_offset, version);
   const bool repeated = (name == page_bits_name && configuration.target_page_bits) ||
                         (name == capabilities_name && !configuration.capabilities.empty()) ||
                         (name == uuid_name && configuration.uuid);
@@ -109,14 +111,15 @@ Result<> decode_file_header(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint32_t magic, in.be32());
   if (magic != stream_magic)
-    return fail("not a migration stream: expected magic {:#010x} at offset {:#x}, got {:#010x}", stream_magic, offset,
-                magic);
+    return fail("not a migration stream: expected magic {:#010x} at offset {:#x}, got {:#010x}", stream_magic,
+                offset, magic);
   GODWIT_ASSIGN(const std::uint32_t version, in.be32());
   if (version == obsolete_version)
-    return fail("stream version {} is obsolete: expected {} at offset {:#x}", version, stream_version, offset + 4);
+    return fail("stream version {} is obsolete: expected {} at offset {:#x}", version, stream_version,
+                offset + 4);
   if (version != stream_version)
-    return fail("stream version is not supported: expected {} at offset {:#x}, got {}", stream_version, offset + 4,
-                version);
+    return fail("stream version is not supported: expected {} at offset {:#x}, got {}", stream_version,
+                offset + 4, version);
   return {};
 }
 
@@ -163,7 +166,8 @@ Result<std::string> check_configuration(const Configuration& received, const Con
     if (!contains(received.capabilities, name))
       return fail("capability '{}' is off at the source and on here; set it alike on both sides", name);
   if (received.uuid && local.uuid && *received.uuid != *local.uuid)
-    return fail("UUID {:02x} received, this machine's is {:02x}", fmt::join(*received.uuid, ""), fmt::join(*local.uuid, ""));
+    return fail("UUID {:02x} received, this machine's is {:02x}", fmt::join(*received.uuid, ""),
+                fmt::join(*local.uuid, ""));
   if (received.uuid && !local.uuid) return "the source has a UUID, this machine has none: not compared";
   return "";
 }

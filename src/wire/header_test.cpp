@@ -38,7 +38,8 @@ TEST(FileHeader, RefusesOthers) {
   EXPECT_EQ(header_error("QFVM\0\0\0\3"s),
             "not a migration stream: expected magic 0x5145564d at offset 0x0, got 0x5146564d");
   EXPECT_EQ(header_error("QEVM\0\0\0\2"s), "stream version 2 is obsolete: expected 3 at offset 0x4");
-  EXPECT_EQ(header_error("QEVM\0\0\0\4"s), "stream version is not supported: expected 3 at offset 0x4, got 4");
+  EXPECT_EQ(header_error("QEVM\0\0\0\4"s),
+            "stream version is not supported: expected 3 at offset 0x4, got 4");
 }
 
 TEST(ConfigurationSection, WithEveryPart) {
@@ -59,15 +60,22 @@ TEST(ConfigurationSection, LeavesTheNextRecordAlone) {
 TEST(ConfigurationSection, RefusesWhatItCannotRead) {
   EXPECT_EQ(configuration_error("\x01"s),
             "configuration section missing: expected type byte 0x07 at offset 0x0, got 0x01");
-  EXPECT_EQ(configuration_error("\x07\xff\0\0\0"s),
-            "configuration section: expected a machine name of at most 1024 bytes at offset 0x1, got 4278190080");
-  EXPECT_EQ(configuration_error("\x07\0\0\0\0\x05\x03" "abc\0\0\0\1"s),
+  EXPECT_EQ(
+      configuration_error("\x07\xff\0\0\0"s),
+      "configuration section: expected a machine name of at most 1024 bytes at offset 0x1, got 4278190080");
+  EXPECT_EQ(configuration_error("\x07\0\0\0\0\x05\x03"
+                                "abc\0\0\0\1"s),
             "configuration section: expected a known subsection at offset 0x6, got 'abc'");
-  EXPECT_THAT(configuration_error("\x07\0\0\0\0\x05\x12" "configuration/uuid\0\0\0\2"s),
+  EXPECT_THAT(configuration_error("\x07\0\0\0\0\x05\x12"
+                                  "configuration/uuid\0\0\0\2"s),
               HasSubstr("expected version 1 at offset 0x19, got 2"));
-  EXPECT_THAT(configuration_error("\x07\0\0\0\0\x05\x1a" "configuration/capabilities\0\0\0\1\x7f\0\0\0"s),
+  EXPECT_THAT(configuration_error("\x07\0\0\0\0\x05\x1a"
+                                  "configuration/capabilities\0\0\0\1\x7f\0\0\0"s),
               HasSubstr("expected at most 256 capabilities at offset 0x25"));
-  const std::string once = "\x05\x12" "configuration/uuid\0\0\0\1"s + std::string(16, 'u');
+  const std::string once =
+      "\x05\x12"
+      "configuration/uuid\0\0\0\1"s +
+      std::string(16, 'u');
   EXPECT_THAT(configuration_error("\x07\0\0\0\0"s + once + once), HasSubstr("it comes again at offset 0x2e"));
 }
 
@@ -84,8 +92,10 @@ TEST(ConfigurationCheck, CapabilitiesMustBeTheSame) {
   const Configuration with{"none", {}, {"x-ignore-shared"}, {}};
   const Configuration without{"none", {}, {}, {}};
   EXPECT_TRUE(check_configuration(with, with));
-  EXPECT_THAT(check_configuration(with, without).error().what(), HasSubstr("'x-ignore-shared' is on at the source"));
-  EXPECT_THAT(check_configuration(without, with).error().what(), HasSubstr("'x-ignore-shared' is off at the source"));
+  EXPECT_THAT(check_configuration(with, without).error().what(),
+              HasSubstr("'x-ignore-shared' is on at the source"));
+  EXPECT_THAT(check_configuration(without, with).error().what(),
+              HasSubstr("'x-ignore-shared' is off at the source"));
 }
 
 TEST(ConfigurationCheck, UuidsMustMatchIfBothHaveOne) {
@@ -95,8 +105,9 @@ TEST(ConfigurationCheck, UuidsMustMatchIfBothHaveOne) {
   EXPECT_EQ(check_configuration(received, {"none", {}, {}, uuid}).value(), "");
   EXPECT_EQ(check_configuration({"none", {}, {}, {}}, {"none", {}, {}, uuid}).value(), "");
   EXPECT_THAT(check_configuration(received, {"none", {}, {}, {}}).value(), HasSubstr("not compared"));
-  EXPECT_EQ(check_configuration(received, {"none", {}, {}, other}).error().what(),
-            "UUID 123456789abcdef01122334455667788 received, this machine's is 123456789abcdef01122334455667700");
+  EXPECT_EQ(
+      check_configuration(received, {"none", {}, {}, other}).error().what(),
+      "UUID 123456789abcdef01122334455667788 received, this machine's is 123456789abcdef01122334455667700");
 }
 
 TEST(ConfigurationCheck, TargetPages) {

@@ -24,13 +24,20 @@ constexpr std::uint8_t xbzrle_encoding = 0x01;
 
 constexpr std::uint64_t flag_of(PageKind kind) {
   switch (kind) {
-    case PageKind::zero: return flag_zero;
-    case PageKind::normal: return flag_page;
-    case PageKind::end_of_section: return flag_end;
-    case PageKind::xbzrle: return flag_xbzrle;
-    case PageKind::compressed: return flag_compressed;
-    case PageKind::hook: return flag_hook;
-    case PageKind::multifd_flush: return flag_multifd_flush;
+    case PageKind::zero:
+      return flag_zero;
+    case PageKind::normal:
+      return flag_page;
+    case PageKind::end_of_section:
+      return flag_end;
+    case PageKind::xbzrle:
+      return flag_xbzrle;
+    case PageKind::compressed:
+      return flag_compressed;
+    case PageKind::hook:
+      return flag_hook;
+    case PageKind::multifd_flush:
+      return flag_multifd_flush;
   }
   return 0;
 }
@@ -48,15 +55,18 @@ Result<BlockEntry> decode_block(Input& in, const BlockListFormat& format, std::u
   BlockEntry block;
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(block.name, in.counted_text());
-  if (block.name.empty()) return fail("block list: expected the name of a block at offset {:#x}, got an empty one", offset);
+  if (block.name.empty())
+    return fail("block list: expected the name of a block at offset {:#x}, got an empty one", offset);
   const std::uint64_t length_offset = in.offset();
   GODWIT_ASSIGN(block.length, in.be64());
   if (block.length % page_size != 0)
-    return fail("block list: block '{}': expected a length in pages of {} bytes at offset {:#x}, got {:#x}", block.name,
-                page_size, length_offset, block.length);
+    return fail("block list: block '{}': expected a length in pages of {} bytes at offset {:#x}, got {:#x}",
+                block.name, page_size, length_offset, block.length);
   if (block.length > left)
-    return fail("block list: block '{}': expected at most the {:#x} bytes that the total leaves at offset {:#x}, got {:#x}",
-                block.name, left, length_offset, block.length);
+    return fail(
+        "block list: block '{}': expected at most the {:#x} bytes that the total leaves at offset {:#x}, got "
+        "{:#x}",
+        block.name, left, length_offset, block.length);
   if (format.has_host_page_size && format.has_host_page_size(block.name)) {
     GODWIT_ASSIGN(block.host_page_size, in.be64());
   }
@@ -89,18 +99,21 @@ Result<std::vector<BlockEntry>> decode_block_list(Input& in, const BlockListForm
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint64_t head, in.be64());
   if ((head & flag_mask) != flag_block_list)
-    return fail("expected the block list at offset {:#x}, got a record with flags {:#x}", offset, head & flag_mask);
+    return fail("expected the block list at offset {:#x}, got a record with flags {:#x}", offset,
+                head & flag_mask);
   std::uint64_t left = head & ~flag_mask;
   std::vector<BlockEntry> blocks;
   std::unordered_set<std::string> names;
   while (left > 0) {
     const std::uint64_t block_offset = in.offset();
     if (blocks.size() == block_count_limit)
-      return fail("block list: expected at most {} blocks, got one more at offset {:#x}", block_count_limit, block_offset);
+      return fail("block list: expected at most {} blocks, got one more at offset {:#x}", block_count_limit,
+                  block_offset);
     GODWIT_ASSIGN(blocks.emplace_back(), decode_block(in, format, left));
     left -= blocks.back().length;
     if (!names.insert(blocks.back().name).second)
-      return fail("block list: expected block '{}' once, it comes again at offset {:#x}", blocks.back().name, block_offset);
+      return fail("block list: expected block '{}' once, it comes again at offset {:#x}", blocks.back().name,
+                  block_offset);
   }
   return blocks;
 }
@@ -118,9 +131,10 @@ Result<PageRecord> PageReader::other(Input& in, std::uint64_t value) {
   const auto kind = kind_of(flags);
   if (!kind) {
     if (flags == flag_block_list)
-      return fail("expected a page or the end of the section at offset {:#x}, got a block list", record_offset);
-    return fail("expected a page or the end of the section at offset {:#x}, got a record with flags {:#x}", record_offset,
-                flags);
+      return fail("expected a page or the end of the section at offset {:#x}, got a block list",
+                  record_offset);
+    return fail("expected a page or the end of the section at offset {:#x}, got a record with flags {:#x}",
+                record_offset, flags);
   }
   in.skip(8);
   if (!is_page(*kind)) {
@@ -132,11 +146,14 @@ Result<PageRecord> PageReader::other(Input& in, std::uint64_t value) {
   if (!continued)
     GODWIT_TRY(find_block(in));
   else if (!known_)
-    return fail("expected the name of a block: the page record at offset {:#x} continues a block, but none was named yet",
-                record_offset);
+    return fail(
+        "expected the name of a block: the page record at offset {:#x} continues a block, but none was named "
+        "yet",
+        record_offset);
   if (offset >= length_)
-    return fail("page record at offset {:#x}: expected a page below {:#x}, the length of the block, got {:#x}",
-                record_offset, length_, offset);
+    return fail(
+        "page record at offset {:#x}: expected a page below {:#x}, the length of the block, got {:#x}",
+        record_offset, length_, offset);
   return finish(in, {*kind, continued, 0, block_, 0, offset});
 }
 
@@ -145,7 +162,9 @@ Result<> PageReader::find_block(Input& in) {
   GODWIT_ASSIGN(const std::size_t length, in.u8());
   GODWIT_ASSIGN(const auto bytes, in.need(length));
   auto block = find_block_(std::string_view(reinterpret_cast<const char*>(bytes.data()), length));
-  if (!block) return std::unexpected(std::move(block).error().in(fmt::format("page record's block name at offset {:#x}", offset)));
+  if (!block)
+    return std::unexpected(
+        std::move(block).error().in(fmt::format("page record's block name at offset {:#x}", offset)));
   in.skip(length);
   known_ = true;
   block_ = block->index;
@@ -162,16 +181,17 @@ Result<PageRecord> PageReader::finish(Input& in, PageRecord record) {
   } else if (record.kind == PageKind::xbzrle) {
     GODWIT_ASSIGN(const std::uint8_t encoding, in.u8());
     if (encoding != xbzrle_encoding)
-      return fail("xbzrle page: expected encoding {} at offset {:#x}, got {}", xbzrle_encoding, body_offset, encoding);
+      return fail("xbzrle page: expected encoding {} at offset {:#x}, got {}", xbzrle_encoding, body_offset,
+                  encoding);
     GODWIT_ASSIGN(record.payload, in.be16());
     if (record.payload > page_size)
-      return fail("xbzrle page: expected a length of at most {} at offset {:#x}, got {}", page_size, body_offset + 1,
-                  record.payload);
+      return fail("xbzrle page: expected a length of at most {} at offset {:#x}, got {}", page_size,
+                  body_offset + 1, record.payload);
   } else {
     GODWIT_ASSIGN(record.payload, in.be32());
     if (record.payload == 0 || record.payload > compressed_page_limit)
-      return fail("compressed page: expected a length from 1 to {} at offset {:#x}, got {}", compressed_page_limit,
-                  body_offset, record.payload);
+      return fail("compressed page: expected a length from 1 to {} at offset {:#x}, got {}",
+                  compressed_page_limit, body_offset, record.payload);
   }
   return record;
 }
@@ -191,14 +211,16 @@ std::size_t encode_page_header(std::byte* out, PageKind kind, std::uint64_t offs
   return 9 + name.size();
 }
 
-void encode_end_of_section(Output& out) { out.be64(flag_end); }
+void encode_end_of_section(Output& out) {
+  out.be64(flag_end);
+}
 
 Result<> decode_end_of_section(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint64_t value, in.be64());
   if (value != flag_end)
-    return fail("expected the end mark of the section's data ({:#x}) at offset {:#x}, got {:#x}", std::uint64_t{flag_end},
-                offset, value);
+    return fail("expected the end mark of the section's data ({:#x}) at offset {:#x}, got {:#x}",
+                std::uint64_t{flag_end}, offset, value);
   return {};
 }
 

@@ -1,5 +1,5 @@
-// Section "ram": the block list and the records of pages (wire-format section 3). What the records carry besides
-// plain and zero pages (deltas, compressed pages) is decoded elsewhere; here they have a length.
+// Section "ram": the block list and the records of pages (wire-format section 3). What the records carry
+// besides plain and zero pages (deltas, compressed pages) is decoded elsewhere; here they have a length.
 #pragma once
 
 #include <bit>
@@ -24,16 +24,16 @@ inline constexpr std::uint32_t ram_section_version = 4;
 /// One line of the block list.
 struct BlockEntry {
   std::string name;
-  std::uint64_t length = 0;                    ///< bytes in use, a multiple of page_size
+  std::uint64_t length = 0;                     ///< bytes in use, a multiple of page_size
   std::optional<std::uint64_t> host_page_size;  ///< bytes; condition A of section 3.2
-  std::optional<std::uint64_t> guest_address;  ///< condition B of section 3.2
+  std::optional<std::uint64_t> guest_address;   ///< condition B of section 3.2
   bool operator==(const BlockEntry&) const = default;
 };
 
 /// Which optional members the lines have: the receiver has to know, the list does not say.
 struct BlockListFormat {
-  /// True for a block whose line carries its page size: postcopy is on, ADVISE has come and the receiver's own block
-  /// of that name has pages of another size than the host's. Unset: none.
+  /// True for a block whose line carries its page size: postcopy is on, ADVISE has come and the receiver's
+  /// own block of that name has pages of another size than the host's. Unset: none.
   std::function<bool(std::string_view name)> has_host_page_size;
   bool has_guest_addresses = false;  ///< x-ignore-shared is on
 };
@@ -57,17 +57,18 @@ enum class PageKind : std::uint8_t {
 
 /// True of the kinds that carry a page of a block.
 constexpr bool is_page(PageKind kind) {
-  return kind == PageKind::zero || kind == PageKind::normal || kind == PageKind::xbzrle || kind == PageKind::compressed;
+  return kind == PageKind::zero || kind == PageKind::normal || kind == PageKind::xbzrle ||
+         kind == PageKind::compressed;
 }
 
 /// One decoded record, up to but without its payload.
 struct PageRecord {
   PageKind kind = PageKind::end_of_section;
-  bool continued = false;        ///< the record named no block: it is the one of the record before
-  std::uint8_t fill = 0;         ///< of a zero page
-  std::uint32_t block = 0;       ///< KnownBlock::index; of page kinds
-  std::uint32_t payload = 0;     ///< how many bytes follow that belong to the record
-  std::uint64_t offset = 0;      ///< bytes from the start of the block, page aligned and inside it; of page kinds
+  bool continued = false;     ///< the record named no block: it is the one of the record before
+  std::uint8_t fill = 0;      ///< of a zero page
+  std::uint32_t block = 0;    ///< KnownBlock::index; of page kinds
+  std::uint32_t payload = 0;  ///< how many bytes follow that belong to the record
+  std::uint64_t offset = 0;  ///< bytes from the start of the block, page aligned and inside it; of page kinds
 };
 
 inline constexpr std::uint32_t compressed_page_limit = 4110;  ///< zlib's bound for a page of 4096 bytes
@@ -82,7 +83,8 @@ struct KnownBlock {
 /// sections: keep one reader per channel for the life of the stream.
 class PageReader {
  public:
-  /// Called when a record names a block, not per page. An error says why the block takes no pages (unknown, ignored).
+  /// Called when a record names a block, not per page. An error says why the block takes no pages (unknown,
+  /// ignored).
   using FindBlock = std::function<Result<KnownBlock>(std::string_view name)>;
 
   explicit PageReader(FindBlock find_block) : find_block_(std::move(find_block)) {}
@@ -90,7 +92,8 @@ class PageReader {
   /// The next record. Allocates nothing and calls nobody for a record that continues in the same block.
   Result<PageRecord> next(Input& in) {
     auto head = in.need(8);
-    if (!head) [[unlikely]] return std::unexpected(std::move(head).error());
+    if (!head) [[unlikely]]
+      return std::unexpected(std::move(head).error());
     const std::uint64_t value = load_be64(head->data());
     const std::uint64_t offset = value & ~flag_mask;
     if ((value & flag_mask) == (flag_page | flag_continue) && offset < length_) [[likely]] {
@@ -126,15 +129,16 @@ class PageReader {
 /// The longest that encode_page_header() and encode_zero_page() write.
 inline constexpr std::size_t page_header_limit = 8 + 1 + 255 + 1;
 
-/// Writes the record of one page up to its body into `out`, which has page_header_limit bytes of room, and returns how
-/// many bytes it wrote. `offset` is page aligned; `name` (1 to 255 bytes) is written unless `continued`. The caller
-/// appends the body: page_size bytes for `normal`, the fill byte for `zero`, and so on. For kinds that are no pages
-/// `offset`, `continued` and `name` are ignored.
+/// Writes the record of one page up to its body into `out`, which has page_header_limit bytes of room, and
+/// returns how many bytes it wrote. `offset` is page aligned; `name` (1 to 255 bytes) is written unless
+/// `continued`. The caller appends the body: page_size bytes for `normal`, the fill byte for `zero`, and so
+/// on. For kinds that are no pages `offset`, `continued` and `name` are ignored.
 std::size_t encode_page_header(std::byte* out, PageKind kind, std::uint64_t offset, bool continued,
                                std::string_view name);
 
 /// The same for a zero page, complete with its fill byte 0.
-inline std::size_t encode_zero_page(std::byte* out, std::uint64_t offset, bool continued, std::string_view name) {
+inline std::size_t encode_zero_page(std::byte* out, std::uint64_t offset, bool continued,
+                                    std::string_view name) {
   const std::size_t length = encode_page_header(out, PageKind::zero, offset, continued, name);
   out[length] = std::byte{0};
   return length + 1;

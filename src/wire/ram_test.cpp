@@ -1,9 +1,8 @@
 #include "wire/ram.h"
 
-#include <map>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <rapidcheck/gtest.h>
 
 #include "base/fail.h"
@@ -71,17 +70,20 @@ TEST(BlockList, MayBeEmpty) {
 }
 
 TEST(BlockList, RefusesWhatDoesNotAddUp) {
-  EXPECT_EQ(list_error("\0\0\0\0\0\0\0\x08"sv), "expected the block list at offset 0x0, got a record with flags 0x8");
+  EXPECT_EQ(list_error("\0\0\0\0\0\0\0\x08"sv),
+            "expected the block list at offset 0x0, got a record with flags 0x8");
   EXPECT_EQ(list_error("\0\0\0\0\0\0\x10\4\0"sv),
             "block list: expected the name of a block at offset 0x8, got an empty one");
   EXPECT_EQ(list_error("\0\0\0\0\0\0\x10\4\1a\0\0\0\0\0\0\x10\1"sv),
             "block list: block 'a': expected a length in pages of 4096 bytes at offset 0xa, got 0x1001");
-  EXPECT_EQ(list_error("\0\0\0\0\0\0\x10\4\1a\xff\xff\xff\xff\xff\xff\xf0\0"sv),
-            "block list: block 'a': expected at most the 0x1000 bytes that the total leaves at offset 0xa, got "
-            "0xfffffffffffff000");
+  EXPECT_EQ(
+      list_error("\0\0\0\0\0\0\x10\4\1a\xff\xff\xff\xff\xff\xff\xf0\0"sv),
+      "block list: block 'a': expected at most the 0x1000 bytes that the total leaves at offset 0xa, got "
+      "0xfffffffffffff000");
   EXPECT_EQ(list_error("\0\0\0\0\0\0\x20\4\1a\0\0\0\0\0\0\x10\0\1a\0\0\0\0\0\0\x10\0"sv),
             "block list: expected block 'a' once, it comes again at offset 0x12");
-  EXPECT_EQ(list_error("\0\0\0\0\0\0\x10\4\1a\0\0"sv), "expected 8 bytes at offset 0xa, the stream ends after 2");
+  EXPECT_EQ(list_error("\0\0\0\0\0\0\x10\4\1a\0\0"sv),
+            "expected 8 bytes at offset 0xa, the stream ends after 2");
 }
 
 TEST(BlockList, EndlessListsOfEmptyBlocksEnd) {
@@ -100,8 +102,9 @@ TEST(PageReader, BytesOfTheSpecification) {
     return KnownBlock{0, 0x1000000};
   });
   std::string text = "\0\0\0\0\0\0\0\x08\2m0"s + std::string(4096, 'x') + "\0\0\0\0\0\0\x30\x22\0"s +
-                     "\0\0\0\0\0\0\x11\x20\0\0\0\x1c"s + std::string(28, 'z') + "\0\0\0\0\0\0\x70\x60\1\0\x10"s +
-                     std::string(16, 'd') + "\0\0\0\0\0\0\0\x80\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\x10"s;
+                     "\0\0\0\0\0\0\x11\x20\0\0\0\x1c"s + std::string(28, 'z') +
+                     "\0\0\0\0\0\0\x70\x60\1\0\x10"s + std::string(16, 'd') +
+                     "\0\0\0\0\0\0\0\x80\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\x10"s;
   SpanInput in(bytes_of(text));
   const auto expect = [&](PageKind kind, bool continued, std::uint64_t offset, std::uint32_t payload) {
     const auto record = reader.next(in);
@@ -124,7 +127,12 @@ TEST(PageReader, BytesOfTheSpecification) {
 
 TEST(PageReader, RemembersTheBlockAcrossSections) {
   PageReader reader(two_blocks());
-  SpanInput in(bytes_of("\0\0\0\0\0\0\0\2\1b\0" "\0\0\0\0\0\0\0\x10" "\0\0\0\0\0\0\0\x22\x5a" "\0\0\0\0\0\0\x20\2\1a\0" "\0\0\0\0\0\0\0\x22\0"sv));
+  SpanInput in(
+      bytes_of("\0\0\0\0\0\0\0\2\1b\0"
+               "\0\0\0\0\0\0\0\x10"
+               "\0\0\0\0\0\0\0\x22\x5a"
+               "\0\0\0\0\0\0\x20\2\1a\0"
+               "\0\0\0\0\0\0\0\x22\0"sv));
   EXPECT_EQ(reader.next(in)->block, 8u);
   EXPECT_EQ(reader.next(in)->kind, PageKind::end_of_section);
   const auto continued = reader.next(in);
@@ -143,11 +151,13 @@ TEST(PageReader, RefusesWhatIsNoPage) {
   EXPECT_THAT(page_error("\0\0\0\0\0\0\0\x0a"sv), HasSubstr("flags 0xa"));
   EXPECT_THAT(page_error("\0\0\0\0\0\0\0\x30"sv), HasSubstr("flags 0x30"));
   EXPECT_THAT(page_error("\0\0\0\0\0\0\x10\4"sv), HasSubstr("got a block list"));
-  EXPECT_EQ(page_error("\0\0\0\0\0\0\x10\x10"sv), "expected a mark without an offset at offset 0x0, got 0x1010");
+  EXPECT_EQ(page_error("\0\0\0\0\0\0\x10\x10"sv),
+            "expected a mark without an offset at offset 0x0, got 0x1010");
   EXPECT_EQ(page_error("\0\0\0\0\0\0\0\2\1c\0"sv), "page record's block name at offset 0x8: no block 'c'");
   EXPECT_EQ(page_error("\0\0\0\0\0\0\x10\2\1b\0"sv),
             "page record at offset 0x0: expected a page below 0x1000, the length of the block, got 0x1000");
-  EXPECT_THAT(page_error("\0\0\0\0\0\0\0\2\1b\0\0\0\0\0\0\0\x10\x28"sv), HasSubstr("page record at offset 0xb: expected a page below"));
+  EXPECT_THAT(page_error("\0\0\0\0\0\0\0\2\1b\0\0\0\0\0\0\0\x10\x28"sv),
+              HasSubstr("page record at offset 0xb: expected a page below"));
   EXPECT_EQ(page_error("\0\0\0\0\0\0\0\x40\1b\2"sv), "xbzrle page: expected encoding 1 at offset 0xa, got 2");
   EXPECT_EQ(page_error("\0\0\0\0\0\0\0\x40\1b\1\x10\1"sv),
             "xbzrle page: expected a length of at most 4096 at offset 0xb, got 4097");
@@ -175,9 +185,9 @@ RC_GTEST_PROP(PageReader, PagesRoundTrip, ()) {
     std::uint64_t number;
   };
   const std::array<std::string, 3> names{"a", "pc.ram", std::string(255, 'n')};
-  const auto pages = *rc::gen::container<std::vector<Page>>(
-      rc::gen::build<Page>(rc::gen::set(&Page::zero), rc::gen::set(&Page::block, rc::gen::inRange<std::size_t>(0, 3)),
-                           rc::gen::set(&Page::number, rc::gen::inRange<std::uint64_t>(0, std::uint64_t{1} << 40))));
+  const auto pages = *rc::gen::container<std::vector<Page>>(rc::gen::build<Page>(
+      rc::gen::set(&Page::zero), rc::gen::set(&Page::block, rc::gen::inRange<std::size_t>(0, 3)),
+      rc::gen::set(&Page::number, rc::gen::inRange<std::uint64_t>(0, std::uint64_t{1} << 40))));
   Output out;
   std::size_t last = names.size();
   for (const Page& page : pages) {
@@ -185,8 +195,9 @@ RC_GTEST_PROP(PageReader, PagesRoundTrip, ()) {
     const bool continued = page.block == last;
     last = page.block;
     const std::uint64_t offset = page.number * page_size;
-    const std::size_t length = page.zero ? encode_zero_page(head.data(), offset, continued, names[page.block])
-                                         : encode_page_header(head.data(), PageKind::normal, offset, continued, names[page.block]);
+    const std::size_t length =
+        page.zero ? encode_zero_page(head.data(), offset, continued, names[page.block])
+                  : encode_page_header(head.data(), PageKind::normal, offset, continued, names[page.block]);
     out.bytes(std::span(head).first(length));
     if (!page.zero) out.zeros(page_size);
   }

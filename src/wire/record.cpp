@@ -8,16 +8,26 @@ namespace godwit::wire {
 
 std::string_view to_string(RecordType type) {
   switch (type) {
-    case RecordType::eof: return "EOF";
-    case RecordType::section_start: return "SECTION_START";
-    case RecordType::section_part: return "SECTION_PART";
-    case RecordType::section_end: return "SECTION_END";
-    case RecordType::section_full: return "SECTION_FULL";
-    case RecordType::subsection: return "SUBSECTION";
-    case RecordType::description: return "VMDESCRIPTION";
-    case RecordType::configuration: return "CONFIGURATION";
-    case RecordType::command: return "COMMAND";
-    case RecordType::section_footer: return "SECTION_FOOTER";
+    case RecordType::eof:
+      return "EOF";
+    case RecordType::section_start:
+      return "SECTION_START";
+    case RecordType::section_part:
+      return "SECTION_PART";
+    case RecordType::section_end:
+      return "SECTION_END";
+    case RecordType::section_full:
+      return "SECTION_FULL";
+    case RecordType::subsection:
+      return "SUBSECTION";
+    case RecordType::description:
+      return "VMDESCRIPTION";
+    case RecordType::configuration:
+      return "CONFIGURATION";
+    case RecordType::command:
+      return "COMMAND";
+    case RecordType::section_footer:
+      return "SECTION_FOOTER";
   }
   return "unknown";
 }
@@ -36,9 +46,12 @@ Result<RecordType> decode_record_type(Input& in) {
     case RecordType::section_part:
     case RecordType::section_end:
     case RecordType::section_full:
-    case RecordType::command: return type;
-    default: return fail("expected a section, a command or the end of the stream at offset {:#x}, got type byte {:#04x}",
-                         offset, byte);
+    case RecordType::command:
+      return type;
+    default:
+      return fail(
+          "expected a section, a command or the end of the stream at offset {:#x}, got type byte {:#04x}",
+          offset, byte);
   }
 }
 
@@ -55,7 +68,8 @@ Result<SectionHeader> decode_section_header(Input& in) {
   GODWIT_ASSIGN(header.id, in.be32());
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(header.name, in.counted_text());
-  if (header.name.empty()) return fail("expected the name of a section at offset {:#x}, got an empty one", offset);
+  if (header.name.empty())
+    return fail("expected the name of a section at offset {:#x}, got an empty one", offset);
   GODWIT_ASSIGN(header.instance, in.be32());
   GODWIT_ASSIGN(header.version, in.be32());
   return header;
@@ -66,9 +80,13 @@ void encode_section_id(Output& out, RecordType type, std::uint32_t id) {
   out.be32(id);
 }
 
-Result<std::uint32_t> decode_section_id(Input& in) { return in.be32(); }
+Result<std::uint32_t> decode_section_id(Input& in) {
+  return in.be32();
+}
 
-void encode_footer(Output& out, std::uint32_t id) { encode_section_id(out, RecordType::section_footer, id); }
+void encode_footer(Output& out, std::uint32_t id) {
+  encode_section_id(out, RecordType::section_footer, id);
+}
 
 Result<> decode_footer(Input& in, std::uint32_t id) {
   const std::uint64_t offset = in.offset();
@@ -82,7 +100,9 @@ Result<> decode_footer(Input& in, std::uint32_t id) {
   return {};
 }
 
-void encode_eof(Output& out) { out.u8(static_cast<std::uint8_t>(RecordType::eof)); }
+void encode_eof(Output& out) {
+  out.u8(static_cast<std::uint8_t>(RecordType::eof));
+}
 
 void encode_description(Output& out, std::string_view json) {
   out.u8(static_cast<std::uint8_t>(RecordType::description));
@@ -94,7 +114,8 @@ Result<std::string> decode_description(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint32_t length, in.be32());
   if (length > description_limit)
-    return fail("expected a description of at most {} bytes at offset {:#x}, got {}", description_limit, offset, length);
+    return fail("expected a description of at most {} bytes at offset {:#x}, got {}", description_limit,
+                offset, length);
   std::string json;
   while (json.size() < length) {
     const std::size_t done = json.size();

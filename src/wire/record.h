@@ -28,8 +28,8 @@ std::string_view to_string(RecordType type);
 
 /// What SECTION_START and SECTION_FULL say about the section.
 struct SectionHeader {
-  std::uint32_t id = 0;        ///< links the parts, the end and the footers to this header; nothing else
-  std::string name;            ///< idstr, 1 to 255 bytes
+  std::uint32_t id = 0;  ///< links the parts, the end and the footers to this header; nothing else
+  std::string name;      ///< idstr, 1 to 255 bytes
   std::uint32_t instance = 0;
   std::uint32_t version = 0;
   bool operator==(const SectionHeader&) const = default;
@@ -38,8 +38,8 @@ struct SectionHeader {
 /// "section 'timer' 0": how errors name a section.
 std::string section_text(std::string_view name, std::uint32_t instance);
 
-/// The next record's type byte. Inside the record loop only eof, the four section types and command are valid: any
-/// other byte is an error.
+/// The next record's type byte. Inside the record loop only eof, the four section types and command are
+/// valid: any other byte is an error.
 Result<RecordType> decode_record_type(Input& in);
 
 /// `type` is section_start or section_full. With the type byte.

@@ -38,11 +38,11 @@ std::string encoded(const ReturnMessage& message) {
 }
 
 TEST(Record, TypesInTheLoop) {
-  for (const char type : {0, 1, 2, 3, 4, 8}) {
+  for (const char type : "\0\1\2\3\4\x08"sv) {
     SpanInput in(bytes_of({&type, 1}));
     EXPECT_EQ(static_cast<char>(decode_record_type(in).value()), type);
   }
-  for (const char type : {5, 6, 7, 9, 0x7e}) {
+  for (const char type : "\5\6\7\x09\x7e"sv) {
     SpanInput in(bytes_of({&type, 1}), 0x40);
     EXPECT_THAT(decode_record_type(in).error().what(), HasSubstr("at offset 0x40, got type byte"));
   }
@@ -62,9 +62,11 @@ TEST(Record, SectionFrame) {
 
 TEST(Record, AWrongFooterIsNamed) {
   SpanInput type(bytes_of("\x04\0\0\0\2"sv));
-  EXPECT_EQ(decode_footer(type, 2).error().what(), "expected the section's footer (0x7e) at offset 0x0, got 0x04");
+  EXPECT_EQ(decode_footer(type, 2).error().what(),
+            "expected the section's footer (0x7e) at offset 0x0, got 0x04");
   SpanInput id(bytes_of("\x7e\0\0\0\3"sv));
-  EXPECT_EQ(decode_footer(id, 2).error().what(), "expected the footer of section id 2 at offset 0x0, got id 3");
+  EXPECT_EQ(decode_footer(id, 2).error().what(),
+            "expected the footer of section id 2 at offset 0x0, got id 3");
 }
 
 TEST(Record, DescriptionIsBounded) {
@@ -108,12 +110,14 @@ TEST(Command, EveryLengthIsChecked) {
   EXPECT_EQ(error("\0\x0c\0\0"sv), "expected a command from 1 to 11 at offset 0x0, got 12");
   EXPECT_EQ(error("\0\1\0\1x"sv), "command OPEN_RETURN_PATH: expected a length of 0 at offset 0x2, got 1");
   EXPECT_EQ(error("\0\2\0\5xxxxx"sv), "command PING: expected a length of 4 at offset 0x2, got 5");
-  EXPECT_EQ(error("\0\3\0\x08xxxxxxxx"sv), "command POSTCOPY_ADVISE: expected a length of 0 or 16 at offset 0x2, got 8");
+  EXPECT_EQ(error("\0\3\0\x08xxxxxxxx"sv),
+            "command POSTCOPY_ADVISE: expected a length of 0 or 16 at offset 0x2, got 8");
   EXPECT_EQ(error("\0\7\0\0"sv), "command PACKAGED: expected a length of 4 at offset 0x2, got 0");
   EXPECT_EQ(error("\0\x0a\0\4\2m0"sv), "command RECV_BITMAP: expected a length of 3 at offset 0x2, got 4");
   EXPECT_THAT(error("\0\6\0\x10"sv), HasSubstr("expected a length of at least 20 at offset 0x2, got 16"));
   EXPECT_THAT(error("\0\6\0\x14\1"sv), HasSubstr("expected version 0 at offset 0x4, got 1"));
-  EXPECT_THAT(error("\0\6\0\x15\0\2m0x"sv), HasSubstr("expected a zero byte behind the name at offset 0x8, got 0x78"));
+  EXPECT_THAT(error("\0\6\0\x15\0\2m0x"sv),
+              HasSubstr("expected a zero byte behind the name at offset 0x8, got 0x78"));
   EXPECT_THAT(error("\0\6\0\x14\0\2m0\0"sv), HasSubstr("expected whole ranges of 16 bytes at offset 0x9"));
 }
 
@@ -178,10 +182,12 @@ TEST(ReturnPath, EveryLengthIsChecked) {
   EXPECT_EQ(error("\0\0\0\0"sv), "return path: expected a message from 1 to 7 at offset 0x0, got 0");
   EXPECT_EQ(error("\0\1\2\1"sv), "return path: expected a length of at most 512 at offset 0x2, got 513");
   EXPECT_EQ(error("\0\1\0\5"sv), "return path message SHUT: expected a length of 4 at offset 0x2, got 5");
-  EXPECT_EQ(error("\0\4\0\x0d"sv), "return path message REQ_PAGES: expected a length of 12 at offset 0x2, got 13");
+  EXPECT_EQ(error("\0\4\0\x0d"sv),
+            "return path message REQ_PAGES: expected a length of 12 at offset 0x2, got 13");
   EXPECT_EQ(error("\0\3\0\x0ezzzzzzzzzzzz\2m0"sv),
             "return path message REQ_PAGES_ID: expected a length of 15 at offset 0x2, got 14");
-  EXPECT_EQ(error("\0\5\0\2\2m0"sv), "return path message RECV_BITMAP: expected a length of 3 at offset 0x2, got 2");
+  EXPECT_EQ(error("\0\5\0\2\2m0"sv),
+            "return path message RECV_BITMAP: expected a length of 3 at offset 0x2, got 2");
 }
 
 TEST(ReturnPath, ReceivedBitmapOfTheSpecification) {
@@ -216,7 +222,8 @@ TEST(ReturnPath, ReceivedBitmapIsChecked) {
   EXPECT_EQ(decode_received_bitmap(size, words, 10).error().what(),
             "received bitmap: expected 8 bytes for 10 pages at offset 0x0, got 16");
   SpanInput mark(bytes_of("\0\0\0\0\0\0\0\x08xxxxxxxxyyyyyyyy"sv));
-  EXPECT_THAT(decode_received_bitmap(mark, words, 10).error().what(), HasSubstr("expected the end mark 0x0123456789abcdef"));
+  EXPECT_THAT(decode_received_bitmap(mark, words, 10).error().what(),
+              HasSubstr("expected the end mark 0x0123456789abcdef"));
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ struct Head {
 
 Result<> expect_length(const Head& head, std::string_view name, std::size_t length) {
   if (head.length == length) return {};
-  return fail("return path message {}: expected a length of {} at offset {:#x}, got {}", name, length, head.offset + 2,
-              head.length);
+  return fail("return path message {}: expected a length of {} at offset {:#x}, got {}", name, length,
+              head.offset + 2, head.length);
 }
 
 template <typename T>
@@ -94,7 +94,8 @@ std::string_view name_of(const ReturnMessage& message) {
                         [](const Shut&) { return std::string_view("SHUT"); },
                         [](const Pong&) { return std::string_view("PONG"); },
                         [](const PageRequest& request) {
-                          return request.block ? std::string_view("REQ_PAGES_ID") : std::string_view("REQ_PAGES");
+                          return request.block ? std::string_view("REQ_PAGES_ID")
+                                               : std::string_view("REQ_PAGES");
                         },
                         [](const ReceivedBitmap&) { return std::string_view("RECV_BITMAP"); },
                         [](const ResumeAck&) { return std::string_view("RESUME_ACK"); },
@@ -131,12 +132,18 @@ Result<ReturnMessage> decode_return_message(Input& in) {
     return fail("return path: expected a length of at most {} at offset {:#x}, got {}", return_message_limit,
                 head.offset + 2, head.length);
   switch (static_cast<Code>(code)) {
-    case Code::shut: return decode_u32<Shut>(in, head);
-    case Code::pong: return decode_u32<Pong>(in, head);
-    case Code::req_pages_id: return decode_page_request(in, head, true);
-    case Code::req_pages: return decode_page_request(in, head, false);
-    case Code::recv_bitmap: return decode_recv_bitmap(in, head);
-    case Code::resume_ack: return decode_u32<ResumeAck>(in, head);
+    case Code::shut:
+      return decode_u32<Shut>(in, head);
+    case Code::pong:
+      return decode_u32<Pong>(in, head);
+    case Code::req_pages_id:
+      return decode_page_request(in, head, true);
+    case Code::req_pages:
+      return decode_page_request(in, head, false);
+    case Code::recv_bitmap:
+      return decode_recv_bitmap(in, head);
+    case Code::resume_ack:
+      return decode_u32<ResumeAck>(in, head);
     case Code::switchover_ack:
       GODWIT_TRY(expect_length(head, "SWITCHOVER_ACK", 0));
       return SwitchoverAck{};
@@ -161,8 +168,8 @@ Result<> decode_received_bitmap(Input& in, std::span<std::uint64_t> words, std::
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint64_t size, in.be64());
   if (size != words.size() * 8)
-    return fail("received bitmap: expected {} bytes for {} pages at offset {:#x}, got {}", words.size() * 8, pages, offset,
-                size);
+    return fail("received bitmap: expected {} bytes for {} pages at offset {:#x}, got {}", words.size() * 8,
+                pages, offset, size);
   for (std::uint64_t& word : words) {
     GODWIT_ASSIGN(const std::uint64_t wire_word, in.be64());
     word = std::byteswap(wire_word);
@@ -171,8 +178,8 @@ Result<> decode_received_bitmap(Input& in, std::span<std::uint64_t> words, std::
   const std::uint64_t mark_offset = in.offset();
   GODWIT_ASSIGN(const std::uint64_t mark, in.be64());
   if (mark != bitmap_end_mark)
-    return fail("received bitmap: expected the end mark {:#018x} at offset {:#x}, got {:#018x}", bitmap_end_mark,
-                mark_offset, mark);
+    return fail("received bitmap: expected the end mark {:#018x} at offset {:#x}, got {:#018x}",
+                bitmap_end_mark, mark_offset, mark);
   return {};
 }
 

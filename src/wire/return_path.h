@@ -54,10 +54,11 @@ std::string_view name_of(const ReturnMessage& message);
 void encode_return_message(Output& out, const ReturnMessage& message);
 Result<ReturnMessage> decode_return_message(Input& in);
 
-/// The bitmap behind ReceivedBitmap: bit p % 64 of word p / 64 is page p. `words` has (pages + 63) / 64 elements.
+/// The bitmap behind ReceivedBitmap: bit p % 64 of word p / 64 is page p. `words` has (pages + 63) / 64
+/// elements.
 void encode_received_bitmap(Output& out, std::span<const std::uint64_t> words, std::uint64_t pages);
-/// Fails unless the peer's bitmap is for exactly `pages` pages and ends with the end mark. Bits past the last page
-/// are cleared.
+/// Fails unless the peer's bitmap is for exactly `pages` pages and ends with the end mark. Bits past the last
+/// page are cleared.
 Result<> decode_received_bitmap(Input& in, std::span<std::uint64_t> words, std::uint64_t pages);
 
 }  // namespace godwit::wire

@@ -1,8 +1,8 @@
-#include <godwit/stream.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
+
+#include <godwit/stream.h>
 
 #include "base/fail.h"
 
@@ -10,8 +10,8 @@ namespace godwit {
 namespace {
 
 std::unexpected<Error> short_of(std::uint64_t expected, std::uint64_t offset, std::uint64_t available) {
-  return fail("expected {} byte{} at offset {:#x}, the stream ends after {}", expected, expected == 1 ? "" : "s", offset,
-              available);
+  return fail("expected {} byte{} at offset {:#x}, the stream ends after {}", expected,
+              expected == 1 ? "" : "s", offset, available);
 }
 
 }  // namespace
@@ -68,8 +68,12 @@ Result<bool> Input::at_end() {
   return nothing_follows();
 }
 
-Result<> SpanInput::fill(std::size_t count) { return ends_early(count); }
+Result<> SpanInput::fill(std::size_t count) {
+  return ends_early(count);
+}
 
-Result<std::size_t> SpanInput::read_past_window(std::span<std::byte> into) { return ends_early(into.size()); }
+Result<std::size_t> SpanInput::read_past_window(std::span<std::byte> into) {
+  return ends_early(into.size());
+}
 
 }  // namespace godwit

@@ -1,57 +1,16 @@
-#include <algorithm>
 #include <array>
-#include <deque>
-
 #include <gtest/gtest.h>
 
 #include <godwit/stream.h>
 
-#include "base/fail.h"
 #include "wire/test_stream.h"
 
 namespace godwit {
 namespace {
 
 using wire::test::bytes_of;
+using wire::test::PiecewiseInput;
 using wire::test::text_of;
-
-/// Delivers its bytes in pieces of at most `piece`, as a connection does.
-class PiecewiseInput final : public Input {
- public:
-  PiecewiseInput(std::string_view text, std::size_t piece) : rest_(bytes_of(text)), piece_(piece) {}
-
- protected:
-  Result<> fill(std::size_t count) override {
-    std::vector<std::byte> window(at_, end_);
-    while (window.size() < count) {
-      if (rest_.empty()) return ends_early(count);
-      const auto part = take(piece_);
-      window.insert(window.end(), part.begin(), part.end());
-      window_end_offset_ += part.size();
-    }
-    window_ = std::move(window);
-    at_ = window_.data();
-    end_ = window_.data() + window_.size();
-    return {};
-  }
-  Result<std::size_t> read_past_window(std::span<std::byte> into) override {
-    if (rest_.empty()) return ends_early(into.size());
-    const auto part = take(std::min(piece_, into.size()));
-    std::ranges::copy(part, into.begin());
-    return part.size();
-  }
-  Result<bool> nothing_follows() override { return rest_.empty(); }
-
- private:
-  std::span<const std::byte> take(std::size_t count) {
-    const auto part = rest_.first(std::min(count, rest_.size()));
-    rest_ = rest_.subspan(part.size());
-    return part;
-  }
-  std::span<const std::byte> rest_;
-  std::size_t piece_;
-  std::vector<std::byte> window_;
-};
 
 TEST(Output, WritesBigEndian) {
   Output out;
@@ -69,7 +28,7 @@ TEST(Output, WritesBigEndian) {
 TEST(Input, ReadsBigEndianWhateverThePieces) {
   const std::string_view text("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x03ramrest", 23);
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    PiecewiseInput in(text, piece);
+    PiecewiseInput in(bytes_of(text), piece);
     EXPECT_EQ(in.u8().value(), 0x01);
     EXPECT_EQ(in.be16().value(), 0x0203);
     EXPECT_EQ(in.be32().value(), 0x04050607u);
@@ -87,7 +46,7 @@ TEST(Input, ReadsBigEndianWhateverThePieces) {
 }
 
 TEST(Input, NeedLooksAheadWithoutConsuming) {
-  PiecewiseInput in("abcdef", 2);
+  PiecewiseInput in(bytes_of("abcdef"), 2);
   EXPECT_EQ(text_of(in.need(3).value()), "abc");
   EXPECT_EQ(in.offset(), 0u);
   in.skip(1);
@@ -99,11 +58,13 @@ TEST(Input, AnEarlyEndNamesOffsetAndExpectation) {
   SpanInput number(bytes_of("abc"), 0x1231);
   EXPECT_EQ(number.be64().error().what(), "expected 8 bytes at offset 0x1231, the stream ends after 3");
 
-  SpanInput text(bytes_of("\x05" "ab"));
+  SpanInput text(
+      bytes_of("\x05"
+               "ab"));
   EXPECT_EQ(text.counted_text().error().what(), "expected 5 bytes at offset 0x1, the stream ends after 2");
 
   for (const std::size_t piece : {1, 2, 7}) {
-    PiecewiseInput in("abcdef", piece);
+    PiecewiseInput in(bytes_of("abcdef"), piece);
     std::array<std::byte, 9> part;
     ASSERT_TRUE(in.u8());
     EXPECT_EQ(in.read(part).error().what(), "expected 9 bytes at offset 0x1, the stream ends after 5");
@@ -115,7 +76,7 @@ TEST(Input, AnEarlyEndNamesOffsetAndExpectation) {
 
 TEST(Input, DiscardsMoreThanItsBuffer) {
   const std::string text(100'000, 'x');
-  PiecewiseInput in(text, 999);
+  PiecewiseInput in(bytes_of(text), 999);
   ASSERT_TRUE(in.discard(99'999));
   EXPECT_EQ(in.offset(), 99'999u);
   ASSERT_FALSE(in.discard(2));

@@ -24,7 +24,9 @@ std::vector<std::byte> golden(std::string_view name) {
   return {bytes.begin(), bytes.end()};
 }
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -37,8 +39,42 @@ std::string_view description_of(std::span<const std::byte> stream) {
   return brace == std::string_view::npos ? "" : text.substr(brace);
 }
 
+Result<> PiecewiseInput::fill(std::size_t count) {
+  std::vector<std::byte> window(at_, end_);
+  const auto show = [&] {
+    window_ = std::move(window);
+    at_ = window_.data();
+    end_ = window_.data() + window_.size();
+  };
+  while (window.size() < count) {
+    if (rest_.empty()) {
+      show();
+      return ends_early(count);
+    }
+    const auto part = take(piece_);
+    window.insert(window.end(), part.begin(), part.end());
+    window_end_offset_ += part.size();
+  }
+  show();
+  return {};
+}
+
+Result<std::size_t> PiecewiseInput::read_past_window(std::span<std::byte> into) {
+  if (rest_.empty()) return ends_early(into.size());
+  const auto part = take(std::min(piece_, into.size()));
+  std::ranges::copy(part, into.begin());
+  return part.size();
+}
+
+std::span<const std::byte> PiecewiseInput::take(std::size_t count) {
+  const auto part = rest_.first(std::min(count, rest_.size()));
+  rest_ = rest_.subspan(part.size());
+  return part;
+}
+
 Recoder::Recoder(const StreamDescription& stream) {
-  for (const DeviceDescription& device : stream.devices) lengths_[{device.name, device.instance}] = device.state.length;
+  for (const DeviceDescription& device : stream.devices)
+    lengths_[{device.name, device.instance}] = device.state.length;
 }
 
 Result<> Recoder::on_file_header() {
@@ -62,7 +98,8 @@ Result<> Recoder::on_section(RecordType type, const SectionHeader& header) {
 Result<> Recoder::copy(std::uint64_t length, Input& in) {
   std::array<std::byte, 4096> piece;
   while (length > 0) {
-    const auto part = std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(length, piece.size())));
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(length, piece.size())));
     GODWIT_TRY(in.read(part));
     out.bytes(part);
     length -= part.size();
@@ -74,13 +111,15 @@ Result<> Recoder::on_section_data(RecordType, const SectionHeader& header, Input
   const Device device = make_device(header.name, header.instance);
   if (!device.section) {
     const auto length = lengths_.find({header.name, header.instance});
-    if (length == lengths_.end()) return fail("expected a section that is known here, got '{}'", header.name);
+    if (length == lengths_.end())
+      return fail("expected a section that is known here before offset {:#x}", in.offset());
     ++opaque_sections;
     return copy(length->second, in);
   }
   const auto& identity = device.section->identity();
   if (header.version < identity.minimum_version || header.version > identity.version)
-    return fail("expected version {} to {}, got {}", identity.minimum_version, identity.version, header.version);
+    return fail("expected version {} to {} before offset {:#x}, got {}", identity.minimum_version,
+                identity.version, in.offset(), header.version);
   GODWIT_TRY(device.section->load(in, header.version));
   std::string state;
   GODWIT_TRY(device.section->save(out, state));
@@ -95,8 +134,8 @@ Result<> Recoder::on_block_list(std::span<const BlockEntry> blocks) {
 
 Result<> Recoder::on_ram_record(const PageRecord& record, const BlockEntry* block, Input& in) {
   std::array<std::byte, page_header_limit> head;
-  const std::size_t length =
-      encode_page_header(head.data(), record.kind, record.offset, record.continued, block == nullptr ? "" : block->name);
+  const std::size_t length = encode_page_header(head.data(), record.kind, record.offset, record.continued,
+                                                block == nullptr ? "" : block->name);
   out.bytes(std::span(head).first(length));
   if (record.kind == PageKind::zero) out.u8(record.fill);
   if (record.kind == PageKind::xbzrle) {

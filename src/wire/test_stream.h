@@ -24,8 +24,26 @@ std::string_view text_of(std::span<const std::byte> bytes);
 /// The JSON at the end of a whole stream; empty if there is none.
 std::string_view description_of(std::span<const std::byte> stream);
 
-/// Encodes what a StreamWalker shows. Devices that make_device() knows go through their table; of others the bytes are
-/// copied if their length is known, else the walk fails.
+/// Delivers its bytes in pieces of at most `piece`, as a connection does. Does not own them.
+class PiecewiseInput final : public Input {
+ public:
+  PiecewiseInput(std::span<const std::byte> bytes, std::size_t piece) : rest_(bytes), piece_(piece) {}
+
+ protected:
+  Result<> fill(std::size_t count) override;
+  Result<std::size_t> read_past_window(std::span<std::byte> into) override;
+  Result<bool> nothing_follows() override { return rest_.empty(); }
+
+ private:
+  std::span<const std::byte> take(std::size_t count);
+
+  std::span<const std::byte> rest_;
+  std::size_t piece_;
+  std::vector<std::byte> window_;
+};
+
+/// Encodes what a StreamWalker shows. Devices that make_device() knows go through their table; of others the
+/// bytes are copied if their length is known, else the walk fails.
 class Recoder : public StreamVisitor {
  public:
   Recoder() = default;

@@ -1,13 +1,11 @@
-#include <godwit/vmstate.h>
-
 #include <algorithm>
 #include <cassert>
-#include <utility>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <utility>
 
 #include <godwit/field_table.h>
+#include <godwit/vmstate.h>
 
 namespace godwit::vmstate {
 namespace {
@@ -73,7 +71,8 @@ bool in_order(Number a, Number b) {
 }
 
 std::string to_string(Number number) {
-  return number.is_signed ? fmt::format("{}", static_cast<std::int64_t>(number.bits)) : fmt::format("{}", number.bits);
+  return number.is_signed ? fmt::format("{}", static_cast<std::int64_t>(number.bits))
+                          : fmt::format("{}", number.bits);
 }
 
 Check range_check(Number low, Number high) {
@@ -85,13 +84,15 @@ Check choice_check(std::vector<Number> choices) {
   std::vector<std::string> texts;
   for (const Number choice : choices) texts.push_back(to_string(choice));
   const auto equal = [](Number a, Number b) { return in_order(a, b) && in_order(b, a); };
-  return {fmt::format("one of {}", fmt::join(texts, ", ")), [choices = std::move(choices), equal](Number value) {
+  return {fmt::format("one of {}", fmt::join(texts, ", ")),
+          [choices = std::move(choices), equal](Number value) {
             return std::ranges::any_of(choices, [&](Number choice) { return equal(choice, value); });
           }};
 }
 
-std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance, std::shared_ptr<const Table> table,
-                                            std::byte* object, SectionHooks hooks) {
+std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance,
+                                            std::shared_ptr<const Table> table, std::byte* object,
+                                            SectionHooks hooks) {
   assert(!name.empty() && name.size() <= 255);
   DeviceSection::Identity identity{std::move(name), instance, table->version, table->minimum_version};
   return std::make_unique<TableSection>(std::move(identity), std::move(table), object, std::move(hooks));

@@ -38,7 +38,8 @@ inline Number load_number(const Field& field, const std::byte* from) {
       bits = field.is_signed ? static_cast<std::uint64_t>(static_cast<std::int32_t>(value)) : value;
       break;
     }
-    default: std::memcpy(&bits, from, 8);
+    default:
+      std::memcpy(&bits, from, 8);
   }
   return {bits, field.is_signed};
 }
@@ -60,7 +61,8 @@ inline void store_number(const Field& field, std::byte* to, std::uint64_t bits) 
       std::memcpy(to, &value, 4);
       break;
     }
-    default: std::memcpy(to, &bits, 8);
+    default:
+      std::memcpy(to, &bits, 8);
   }
 }
 

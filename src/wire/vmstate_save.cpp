@@ -10,9 +10,11 @@
 namespace godwit::vmstate {
 namespace {
 
-Result<> save_state(const Table& table, std::byte* object, std::uint32_t version, Output& out, std::string& description);
+Result<> save_state(const Table& table, std::byte* object, std::uint32_t version, Output& out,
+                    std::string& description);
 
-/// True if every element of an array of such structures has the same layout, so that one description does for all.
+/// True if every element of an array of such structures has the same layout, so that one description does for
+/// all.
 bool has_constant_layout(const Table& table) {
   if (!table.subsections.empty()) return false;
   return std::ranges::all_of(table.fields, [](const Field& field) {
@@ -29,10 +31,17 @@ bool has_constant_layout(const Field& field) {
 void save_number(const Field& field, const std::byte* from, Output& out) {
   const std::uint64_t bits = load_number(field, from).bits;
   switch (field.width) {
-    case 1: out.u8(static_cast<std::uint8_t>(bits)); break;
-    case 2: out.be16(static_cast<std::uint16_t>(bits)); break;
-    case 4: out.be32(static_cast<std::uint32_t>(bits)); break;
-    default: out.be64(bits);
+    case 1:
+      out.u8(static_cast<std::uint8_t>(bits));
+      break;
+    case 2:
+      out.be16(static_cast<std::uint16_t>(bits));
+      break;
+    case 4:
+      out.be32(static_cast<std::uint32_t>(bits));
+      break;
+    default:
+      out.be64(bits);
   }
 }
 
@@ -46,11 +55,13 @@ struct Position {
   std::ptrdiff_t index = -1;     ///< -1: not said
 };
 
-void describe(const Field& field, Position position, std::string_view state, std::size_t size, std::string& description) {
+void describe(const Field& field, Position position, std::string_view state, std::size_t size,
+              std::string& description) {
   if (description.back() != '[') description += ", ";
   description += "{\"name\": ";
   wire::append_quoted(description, full_name(field));
-  if (position.array_length != 0) fmt::format_to(std::back_inserter(description), ", \"array_len\": {}", position.array_length);
+  if (position.array_length != 0)
+    fmt::format_to(std::back_inserter(description), ", \"array_len\": {}", position.array_length);
   if (position.index >= 0) fmt::format_to(std::back_inserter(description), ", \"index\": {}", position.index);
   description += ", \"type\": ";
   wire::append_quoted(description, field.type);
@@ -65,11 +76,17 @@ void describe(const Field& field, Position position, std::string_view state, std
 
 Result<> save_element(const Field& field, std::byte* element, Output& out, std::string& state) {
   switch (field.kind) {
-    case Kind::scalar: save_number(field, element, out); return {};
-    case Kind::structure: return save_state(*field.table, element, field.table->version, out, state);
-    case Kind::inlined: return save_state(*field.table, element, field.table_version, out, state);
-    case Kind::custom: return field.save(element, out, state);
-    default: return {};
+    case Kind::scalar:
+      save_number(field, element, out);
+      return {};
+    case Kind::structure:
+      return save_state(*field.table, element, field.table->version, out, state);
+    case Kind::inlined:
+      return save_state(*field.table, element, field.table_version, out, state);
+    case Kind::custom:
+      return field.save(element, out, state);
+    default:
+      return {};
   }
 }
 
@@ -77,7 +94,8 @@ Result<> save_list(const Field& field, Elements elements, Output& out, std::stri
   for (std::size_t i = 0; i < elements.count; ++i) {
     out.u8(1);
     if (!state.empty()) state += ", ";
-    GODWIT_TRY(save_state(*field.table, elements.first + i * field.place.stride, field.table->version, out, state));
+    GODWIT_TRY(
+        save_state(*field.table, elements.first + i * field.place.stride, field.table->version, out, state));
   }
   out.u8(0);
   return {};
@@ -88,8 +106,12 @@ Result<> save_whole(const Field& field, Elements elements, Output& out, std::str
   const std::size_t start = out.size();
   std::string state;
   switch (field.kind) {
-    case Kind::bytes: out.bytes({elements.first, elements.count}); break;
-    case Kind::unused: out.zeros(elements.count); break;
+    case Kind::bytes:
+      out.bytes({elements.first, elements.count});
+      break;
+    case Kind::unused:
+      out.zeros(elements.count);
+      break;
     case Kind::words:
       for (std::size_t i = 0; i < elements.count; ++i) {
         std::uint64_t word;
@@ -97,7 +119,8 @@ Result<> save_whole(const Field& field, Elements elements, Output& out, std::str
         out.be64(word);
       }
       break;
-    default: GODWIT_TRY(save_list(field, elements, out, state));
+    default:
+      GODWIT_TRY(save_list(field, elements, out, state));
   }
   describe(field, {}, state, out.size() - start, description);
   return {};
@@ -134,12 +157,15 @@ Result<> save_field(const Field& field, std::byte* object, Output& out, std::str
     elements.count = static_cast<std::size_t>(count);
   }
   switch (field.kind) {
-    case Kind::validation: return {};
+    case Kind::validation:
+      return {};
     case Kind::bytes:
     case Kind::unused:
     case Kind::words:
-    case Kind::list: return save_whole(field, elements, out, description);
-    default: return save_elements(field, elements, out, description);
+    case Kind::list:
+      return save_whole(field, elements, out, description);
+    default:
+      return save_elements(field, elements, out, description);
   }
 }
 
@@ -159,7 +185,8 @@ Result<> save_subsections(const Table& table, std::byte* object, Output& out, st
   return {};
 }
 
-Result<> save_state(const Table& table, std::byte* object, std::uint32_t version, Output& out, std::string& description) {
+Result<> save_state(const Table& table, std::byte* object, std::uint32_t version, Output& out,
+                    std::string& description) {
   if (table.pre_save) GODWIT_TRY(table.pre_save(object));
   description += "\"vmsd_name\": ";
   wire::append_quoted(description, table.name);

@@ -40,13 +40,19 @@ Result<> StreamWalker::record() {
   GODWIT_ASSIGN(const RecordType type, decode_record_type(in_));
   switch (type) {
     case RecordType::section_start:
-    case RecordType::section_full: return new_section(type);
+    case RecordType::section_full:
+      return new_section(type);
     case RecordType::section_part:
-    case RecordType::section_end: return known_section(type);
-    case RecordType::command: return command();
-    default: break;
+    case RecordType::section_end:
+      return known_section(type);
+    case RecordType::command:
+      return command();
+    default:
+      break;
   }
-  if (package_end_) return fail("expected the end of the package at offset {:#x} first, the stream's end is inside", *package_end_);
+  if (package_end_)
+    return fail("expected the end of the package at offset {:#x} first, the stream's end is inside",
+                *package_end_);
   ended_ = true;
   return visitor_.on_eof();
 }
@@ -57,7 +63,8 @@ Result<> StreamWalker::new_section(RecordType type) {
   if (sections_.size() == section_count_limit)
     return fail("expected at most {} sections, got one more at offset {:#x}", section_count_limit, offset);
   const auto [entry, is_new] = sections_.try_emplace(header.id, std::move(header));
-  if (!is_new) return fail("expected a section id that is not in use at offset {:#x}, got {}", offset, entry->first);
+  if (!is_new)
+    return fail("expected a section id that is not in use at offset {:#x}, got {}", offset, entry->first);
   return section(type, entry->second);
 }
 
@@ -66,13 +73,15 @@ Result<> StreamWalker::known_section(RecordType type) {
   GODWIT_ASSIGN(const std::uint32_t id, decode_section_id(in_));
   const auto entry = sections_.find(id);
   if (entry == sections_.end())
-    return fail("{}: expected the id of a section that has started at offset {:#x}, got {}", to_string(type), offset, id);
+    return fail("{}: expected the id of a section that has started at offset {:#x}, got {}", to_string(type),
+                offset, id);
   return section(type, entry->second);
 }
 
 Result<> StreamWalker::section(RecordType type, const SectionHeader& header) {
   GODWIT_TRY(visitor_.on_section(type, header));
-  auto done = header.name == ram_section_name ? ram(type, header) : visitor_.on_section_data(type, header, in_);
+  auto done =
+      header.name == ram_section_name ? ram(type, header) : visitor_.on_section_data(type, header, in_);
   if (done && options_.footers) done = decode_footer(in_, header.id);
   if (!done) return std::unexpected(std::move(done).error().in(section_text(header.name, header.instance)));
   return visitor_.on_footer(header);
@@ -80,7 +89,8 @@ Result<> StreamWalker::section(RecordType type, const SectionHeader& header) {
 
 Result<> StreamWalker::ram(RecordType type, const SectionHeader& header) {
   if (header.version != ram_section_version)
-    return fail("expected version {}, got {}", ram_section_version, header.version);
+    return fail("expected version {} before offset {:#x}, got {}", ram_section_version, in_.offset(),
+                header.version);
   if (type == RecordType::section_start) GODWIT_TRY(block_list());
   for (;;) {
     GODWIT_ASSIGN(const PageRecord record, pages_.next(in_));
@@ -108,7 +118,8 @@ Result<> StreamWalker::command() {
 Result<> StreamWalker::package_boundary() {
   if (!package_end_ || in_.offset() < *package_end_) return {};
   if (in_.offset() > *package_end_)
-    return fail("expected the end of the package at offset {:#x}, a record goes on to {:#x}", *package_end_, in_.offset());
+    return fail("expected the end of the package at offset {:#x}, a record goes on to {:#x}", *package_end_,
+                in_.offset());
   package_end_.reset();
   return visitor_.on_package_end();
 }
@@ -119,7 +130,8 @@ Result<> StreamWalker::tail() {
   const std::uint64_t offset = in_.offset();
   GODWIT_ASSIGN(const std::uint8_t type, in_.u8());
   if (type != static_cast<std::uint8_t>(RecordType::description))
-    return fail("expected the description or the end of the stream at offset {:#x}, got type byte {:#04x}", offset, type);
+    return fail("expected the description or the end of the stream at offset {:#x}, got type byte {:#04x}",
+                offset, type);
   GODWIT_ASSIGN(const std::string json, decode_description(in_));
   GODWIT_TRY(visitor_.on_description(json));
   GODWIT_ASSIGN(const bool done, in_.at_end());

@@ -1,5 +1,5 @@
-// Walks a whole stream and shows its parts to a visitor: for tests, fuzzing and tools that look into streams. It
-// knows the framing and the section "ram"; the data of other sections is the visitor's.
+// Walks a whole stream and shows its parts to a visitor: for tests, fuzzing and tools that look into streams.
+// It knows the framing and the section "ram"; the data of other sections is the visitor's.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ struct WalkOptions {
   bool file_header = true;    ///< off for a recovery connection
   bool configuration = true;  ///< off for migration.send-configuration=off
   bool footers = true;        ///< off for migration.send-section-footer=off
-  BlockListFormat block_list; ///< guest addresses are also expected when the configuration has x-ignore-shared
+  BlockListFormat
+      block_list;  ///< guest addresses are also expected when the configuration has x-ignore-shared
 };
 
 /// Each method sees one part in the order of the stream. An error ends the walk.
@@ -38,8 +39,8 @@ class StreamVisitor {
   /// The data of a section other than "ram": the visitor consumes exactly what belongs to it.
   virtual Result<> on_section_data(RecordType type, const SectionHeader& header, Input& in) = 0;
   virtual Result<> on_block_list(std::span<const BlockEntry>) { return {}; }
-  /// A record of section "ram", the end mark included. `block` is its block in the list, null for marks. The visitor
-  /// consumes record.payload bytes.
+  /// A record of section "ram", the end mark included. `block` is its block in the list, null for marks. The
+  /// visitor consumes record.payload bytes.
   virtual Result<> on_ram_record(const PageRecord& record, const BlockEntry* block, Input& in) {
     (void)block;
     return in.discard(record.payload);

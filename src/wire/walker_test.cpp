@@ -1,12 +1,11 @@
 #include "wire/walker.h"
 
 #include <algorithm>
-#include <chrono>
-#include <map>
-#include <string>
-
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <map>
+#include <string>
 
 #include "wire/test_stream.h"
 
@@ -45,21 +44,22 @@ TEST_P(Golden, IsReadToTheLastByteAndEncodedToTheSame) {
   EXPECT_TRUE(std::ranges::equal(recoder.out.data(), stream));
 }
 
-INSTANTIATE_TEST_SUITE_P(Streams, Golden,
-                         testing::Values("01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin",
-                                         "03-config-capabilities-uuid.bin", "06-return-path-to-dst.bin",
-                                         "07-postcopy-to-dst.bin", "13-background-snapshot.bin", "15-pc-machine.bin",
-                                         "microvm/kvm-useful.mig", "microvm/tcg-useful.mig", "microvm/tcg-min64.mig",
-                                         "microvm/tcg-acpi.mig"),
-                         [](const auto& instance) {
-                           std::string name = instance.param;
-                           std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Streams, Golden,
+    testing::Values("01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin",
+                    "03-config-capabilities-uuid.bin", "06-return-path-to-dst.bin", "07-postcopy-to-dst.bin",
+                    "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig",
+                    "microvm/tcg-useful.mig", "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"),
+    [](const auto& instance) {
+      std::string name = instance.param;
+      std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
+      return name;
+    });
 
 /// The text of one device in a description: from its brace to the matching one.
 std::string_view device_text(std::string_view json, std::string_view name, std::uint32_t instance) {
-  const std::string start = "{\"name\": \"" + std::string(name) + "\", \"instance_id\": " + std::to_string(instance) + ",";
+  const std::string start =
+      "{\"name\": \"" + std::string(name) + "\", \"instance_id\": " + std::to_string(instance) + ",";
   const std::size_t begin = json.find(start);
   if (begin == std::string_view::npos) return {};
   std::size_t end = begin;
@@ -86,7 +86,8 @@ class DescriptionChecker final : public Recoder {
     DescriptionWriter writer;
     writer.add_device(header.name, header.instance, state);
     const std::string whole = std::move(writer).finish();
-    EXPECT_EQ(device_text(whole, header.name, header.instance), device_text(json_, header.name, header.instance));
+    EXPECT_EQ(device_text(whole, header.name, header.instance),
+              device_text(json_, header.name, header.instance));
     names.push_back(header.name);
     return {};
   }
@@ -98,9 +99,9 @@ class DescriptionChecker final : public Recoder {
 
 TEST(Description, OfEveryKnownDeviceIsThatOfTheSamples) {
   std::map<std::string, int> seen;
-  for (const char* name : {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin", "13-background-snapshot.bin",
-                           "15-pc-machine.bin", "microvm/kvm-useful.mig", "microvm/tcg-useful.mig",
-                           "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"}) {
+  for (const char* name : {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin",
+                           "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig",
+                           "microvm/tcg-useful.mig", "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"}) {
     const auto stream = golden(name);
     const auto json = test::description_of(stream);
     DescriptionChecker checker(json, parse_description(json).value());
@@ -108,12 +109,15 @@ TEST(Description, OfEveryKnownDeviceIsThatOfTheSamples) {
     ASSERT_TRUE(result) << name << ": " << result.error().what();
     for (const std::string& device : checker.names) ++seen[device];
   }
-  for (const std::string_view device : test::device_names())
-    if (device != "zoo") EXPECT_GT(seen[std::string(device)], 0) << device;
+  for (const std::string_view device : test::device_names()) {
+    if (device == "zoo") continue;
+    EXPECT_GT(seen[std::string(device)], 0) << device;
+  }
 }
 
 TEST(Description, OfAWholeStreamIsTheSample) {
-  for (const char* name : {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin", "06-return-path-to-dst.bin", "13-background-snapshot.bin"}) {
+  for (const char* name : {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin",
+                           "06-return-path-to-dst.bin", "13-background-snapshot.bin"}) {
     const auto stream = golden(name);
     Recoder recoder;
     ASSERT_TRUE(walk(stream, recoder, {}));
@@ -132,7 +136,8 @@ TEST(Description, SplitsEverySectionOfAWholeMachine) {
         return d.name == header.name && d.instance == header.instance;
       });
       GODWIT_ASSIGN(const auto fields, split_section(device->state, out.data().subspan(start)));
-      for (const NamedField& field : fields) values[header.name + "." + field.path] += field.size * field.array_length;
+      for (const NamedField& field : fields)
+        values[header.name + "." + field.path] += field.size * field.array_length;
       return {};
     }
     std::map<std::string, std::uint64_t> values;
@@ -148,7 +153,7 @@ TEST(Description, SplitsEverySectionOfAWholeMachine) {
     ASSERT_TRUE(result) << result.error().what();
     EXPECT_EQ(splitting.values["timer.cpu_ticks_offset"], 8u);
     EXPECT_EQ(splitting.values["fw_cfg.fw_cfg/dma.dma_addr"], 8u);
-    EXPECT_EQ(splitting.values["cpu.env.fpregs[7].tmp.tmp_exp"] % 2, 0u);
+    EXPECT_GT(splitting.values["cpu.env.fpregs[7].tmp.tmp_exp"], 0u);
   }
 }
 
@@ -174,11 +179,13 @@ class Memory final : public Recoder {
 TEST(Walker, CarriesTheRamOfTheSamples) {
   std::vector<std::byte> expected(16 * 1024 * 1024);
   for (const std::size_t page : {0, 1, 2, 5, 100, 101})
-    for (std::size_t j = 0; j < page_size; ++j) expected[page * page_size + j] = static_cast<std::byte>(7 * j + 13 * page);
+    for (std::size_t j = 0; j < page_size; ++j)
+      expected[page * page_size + j] = static_cast<std::byte>(7 * j + 13 * page);
   std::ranges::fill(std::span(expected).subspan(16 * page_size, page_size), std::byte{0x41});
   expected[18 * page_size - 1] = std::byte{1};
   std::ranges::fill(std::span(expected).last(page_size), std::byte{0xff});
-  for (const char* name : {"01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin", "06-return-path-to-dst.bin"}) {
+  for (const char* name :
+       {"01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin", "06-return-path-to-dst.bin"}) {
     Memory memory;
     const auto result = walk(golden(name), memory, options_of(name));
     ASSERT_TRUE(result) << result.error().what();
@@ -205,31 +212,37 @@ TEST(Walker, FollowsTheRulesOfTheRecordLoop) {
   EXPECT_THAT(error_after_start("\6"sv), HasSubstr("at offset 0x11, got type byte 0x06"));
   EXPECT_EQ(error_after_start("\2\0\0\0\7"sv),
             "SECTION_PART: expected the id of a section that has started at offset 0x12, got 7");
-  EXPECT_EQ(error_after_start("\1\0\0\0\2\3ram\0\0\0\0\0\0\0\5"sv), "section 'ram' 0: expected version 4, got 5");
+  EXPECT_EQ(error_after_start("\1\0\0\0\2\3ram\0\0\0\0\0\0\0\5"sv),
+            "section 'ram' 0: expected version 4 before offset 0x22, got 5");
   EXPECT_EQ(error_after_start("\4\0\0\0\2\3foo\0\0\0\1\0\0\0\5"sv),
-            "section 'foo' 1: expected a section that is known here, got 'foo'");
-  EXPECT_EQ(error_after_start("\4\0\0\0\2\5timer\0\0\0\0\0\0\0\3"sv), "section 'timer' 0: expected version 1 to 2, got 3");
-  EXPECT_EQ(error_after_start("\4\0\0\0\2\5timer\0\0\0\0\0\0\0\2abc"sv),
-            "section 'timer' 0: field cpu_ticks_offset: expected 8 bytes at offset 0x24, the stream ends after 3");
+            "section 'foo' 1: expected a section that is known here before offset 0x22");
+  EXPECT_EQ(error_after_start("\4\0\0\0\2\5timer\0\0\0\0\0\0\0\3"sv),
+            "section 'timer' 0: expected version 1 to 2 before offset 0x24, got 3");
+  EXPECT_EQ(
+      error_after_start("\4\0\0\0\2\5timer\0\0\0\0\0\0\0\2abc"sv),
+      "section 'timer' 0: field cpu_ticks_offset: expected 8 bytes at offset 0x24, the stream ends after 3");
   EXPECT_THAT(error_after_start("\0{"sv), HasSubstr("expected the description or the end of the stream"));
   EXPECT_THAT(error_after_start("\0\6\0\0\0\0x"sv), HasSubstr("description"));
 }
 
 TEST(Walker, PackagesEndWhereTheySay) {
   EXPECT_EQ(error_after_start("\x08\0\7\0\4\0\0\0\5\x08\0\4\0\0\0"sv), "");
-  EXPECT_THAT(error_after_start("\x08\0\7\0\4\0\0\0\4\x08\0\4\0\0\0"sv), HasSubstr("expected the end of the package at offset 0x1e"));
+  EXPECT_THAT(error_after_start("\x08\0\7\0\4\0\0\0\4\x08\0\4\0\0\0"sv),
+              HasSubstr("expected the end of the package at offset 0x1e"));
   EXPECT_THAT(error_after_start("\x08\0\7\0\4\0\0\0\5\0"sv), HasSubstr("the stream's end is inside"));
-  EXPECT_THAT(error_after_start("\x08\0\7\0\4\0\0\0\x20\x08\0\7\0\4\0\0\0\5"sv), HasSubstr("no package inside a package"));
+  EXPECT_THAT(error_after_start("\x08\0\7\0\4\0\0\0\x20\x08\0\7\0\4\0\0\0\5"sv),
+              HasSubstr("no package inside a package"));
 }
 
 TEST(Walker, AnotherBlockListForgetsTheBlocks) {
   const auto start = [](char id, std::string_view name) {
-    return "\1\0\0\0"s + id + "\3ram\0\0\0\0\0\0\0\4"s + "\0\0\0\0\0\0\x10\4\1"s + std::string(name) + "\0\0\0\0\0\0\x10\0"s +
-           "\0\0\0\0\0\0\0\x10\x7e\0\0\0"s + id;
+    return "\1\0\0\0"s + id + "\3ram\0\0\0\0\0\0\0\4"s + "\0\0\0\0\0\0\x10\4\1"s + std::string(name) +
+           "\0\0\0\0\0\0\x10\0"s + "\0\0\0\0\0\0\0\x10\x7e\0\0\0"s + id;
   };
   const std::string page = "\2\0\0\0\1\0\0\0\0\0\0\0\2\1a\0\0\0\0\0\0\0\0\x10\x7e\0\0\0\1"s;
   const std::string continued = "\2\0\0\0\1\0\0\0\0\0\0\0\x22\0"s;
-  EXPECT_THAT(error_after_start(start(1, "a") + page + start(2, "b") + continued), HasSubstr("none was named yet"));
+  EXPECT_THAT(error_after_start(start(1, "a") + page + start(2, "b") + continued),
+              HasSubstr("none was named yet"));
 }
 
 /// Everything that is expected of a stream with an error in it.
@@ -238,10 +251,14 @@ void expect_error_or_value(std::span<const std::byte> stream, const WalkOptions&
   const auto result = walk(stream, recoder, options);
   if (result) return;
   const std::string& what = result.error().what();
-  // An error in the JSON has no offset of its own; version errors name the section.
-  EXPECT_TRUE(what.contains("offset 0x") || what.contains("description: ") || what.contains("expected version") ||
-              what.contains("known here") || what.contains("run state: ") || what.contains("0x"))
-      << what;
+  // The JSON has positions of its own.
+  EXPECT_TRUE(what.contains("offset 0x") || what.contains("description: ")) << what;
+}
+
+/// Every byte and bit with GODWIT_EXHAUSTIVE set in the environment, else all of the beginning and the end
+/// and a sample of what is between.
+std::size_t step_between(std::size_t size, std::size_t samples) {
+  return std::getenv("GODWIT_EXHAUSTIVE") != nullptr ? 1 : std::max<std::size_t>(1, size / samples);
 }
 
 class Hostile : public testing::TestWithParam<const char*> {};
@@ -249,21 +266,23 @@ class Hostile : public testing::TestWithParam<const char*> {};
 TEST_P(Hostile, TruncatedAnywhereIsAnError) {
   const auto stream = golden(GetParam());
   const auto options = options_of(GetParam());
-  const std::size_t step = std::max<std::size_t>(1, stream.size() / 4000);
-  for (std::size_t length = 0; length < stream.size(); length += length < 600 || length + 1200 > stream.size() ? 1 : step) {
+  const std::size_t step = step_between(stream.size(), 4000);
+  const std::size_t json = test::description_of(stream).size();
+  const std::size_t end_without_description = stream.size() - (json == 0 ? 0 : 5 + json);
+  for (std::size_t length = 0; length < stream.size();
+       length += length < 600 || length + 1200 > stream.size() ? 1 : step) {
     Recoder recoder;
     const auto result = walk(std::span(stream).first(length), recoder, options);
-    // The description may be left out.
-    const bool ends_after_eof = text_of(stream).substr(length).starts_with("\x06") && text_of(recoder.out.data()).ends_with('\0');
-    ASSERT_NE(result.has_value(), !ends_after_eof) << length;
-    if (!result) ASSERT_THAT(result.error().what(), HasSubstr("offset 0x")) << length;
+    ASSERT_EQ(result.has_value(), length == end_without_description) << length;
+    if (result) continue;
+    ASSERT_THAT(result.error().what(), HasSubstr("offset 0x")) << length;
   }
 }
 
 TEST_P(Hostile, AFlippedBitIsAnErrorOrAValue) {
   auto stream = golden(GetParam());
   const auto options = options_of(GetParam());
-  const std::size_t step = std::max<std::size_t>(1, stream.size() / 300);
+  const std::size_t step = step_between(stream.size(), 300);
   for (std::size_t at = 0; at < stream.size(); at += at < 400 || at + 1000 > stream.size() ? 1 : step) {
     for (int bit = 0; bit < 8; ++bit) {
       stream[at] ^= static_cast<std::byte>(1 << bit);

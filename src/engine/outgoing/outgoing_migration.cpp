@@ -113,9 +113,7 @@ Result<> OutgoingMigration::set_up() {
   wire::encode_section_header(out, wire::RecordType::section_start,
                               {.id = ram_section_id, .name = std::string(wire::ram_section_name), .instance = 0,
                                .version = wire::ram_section_version});
-  const std::size_t before = out.size();
   ram_.encode_setup(out);
-  ram_.count_bytes(out.size() - before);
   if (context_.options.send_section_footer) wire::encode_footer(out, ram_section_id);
   GODWIT_TRY(out_->flush());
 
@@ -211,7 +209,6 @@ Result<> OutgoingMigration::send_rest() {
   GODWIT_ASSIGN(const bool all, ram_.send_slice(*out_, unlimited));
   if (!all) return fail("The migration was cancelled");
   wire::encode_end_of_section(out);
-  ram_.count_bytes(8);
   if (context_.options.send_section_footer) wire::encode_footer(out, ram_section_id);
   return {};
 }

@@ -1,0 +1,17 @@
+// How a subcommand of the tool is added and run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "cli/wait.h"
+
+namespace godwit::cli {
+
+/// What the command line asks for. Returns the exit status.
+using CommandToRun = std::function<int(const StopRequest&)>;
+
+constexpr int exit_success = 0;
+constexpr int exit_failure = 1;
+
+}  // namespace godwit::cli

@@ -1,0 +1,92 @@
+// A Monitor with a main loop of its own, and commands whose progress a test can hold.
+#pragma once
+
+#include <stdlib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "qmp/monitor.h"
+#include "qmp/testing/client.h"
+#include "qmp/testing/fake_commands.h"
+#include "qmp/testing/main_loop.h"
+
+namespace godwit::qmp::testing {
+
+/// Besides the fake machine:
+/// `hold`     in-band: sets holding_, waits for release_
+/// `note`     in-band: records its id-like argument `tag` in notes()
+/// `announce` both ways: emits the event ANNOUNCED, then returns
+class MonitorTest : public ::testing::Test {
+ protected:
+  MonitorTest() {
+    std::string pattern = std::filesystem::temp_directory_path() / "godwit-qmp-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    add_fake_machine(table_);
+    add("hold", false, [this](const boost::json::object&) {
+      holding_.set();
+      release_.wait();
+    });
+    add("note", false, [this](const boost::json::object& arguments) {
+      const std::lock_guard lock(mutex_);
+      notes_.emplace_back(arguments.at("tag").as_string());
+    });
+    add("announce", true, [this](const boost::json::object&) { monitor_->emit("ANNOUNCED", std::nullopt); });
+    monitor_ = std::make_unique<Monitor>(table_, loop_.executor());
+  }
+
+  ~MonitorTest() override {
+    release_.set();
+    monitor_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void add(std::string_view name, bool allow_oob, std::function<void(const boost::json::object&)> effect) {
+    table_.add({name, allow_oob,
+                [effect = std::move(effect)](const boost::json::object& arguments, Context&)
+                    -> Result<boost::json::value> {
+                  effect(arguments);
+                  return boost::json::object();
+                }});
+  }
+
+  std::string path(const std::string& name) const { return directory_ / name; }
+
+  /// A server on a unix socket of that name; returns its address.
+  std::string serve(const std::string& name, Monitor::Options options = {}) {
+    const auto address = monitor_->add(UnixEndpoint{path(name), Listening{}}, options);
+    EXPECT_TRUE(address) << address.error().what();
+    return address.value_or("");
+  }
+
+  static std::string note(const std::string& tag) {
+    return R"({"execute":"note","arguments":{"tag":")" + tag + "\"}}";
+  }
+
+  std::vector<std::string> notes() {
+    const std::lock_guard lock(mutex_);
+    return notes_;
+  }
+
+  /// True if `event` came within the deadline.
+  static bool soon(const Event& event) { return SteadyClock().wait_for(event, deadline); }
+
+  std::filesystem::path directory_;
+  CommandTable table_;
+  Event holding_;
+  Event release_;
+  std::mutex mutex_;
+  std::vector<std::string> notes_;
+  MainLoop loop_;
+  std::unique_ptr<Monitor> monitor_;
+};
+
+}  // namespace godwit::qmp::testing

@@ -1,0 +1,41 @@
+// CpuState in and out of a KVM vCPU (x86-machine-state sections 3.4 to 3.7).
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <span>
+#include <vector>
+
+#include "base/system.h"
+#include "vm/accel/cpu_state.h"
+
+namespace godwit::vm {
+
+/// What is the same for all vCPUs of a machine.
+struct KvmCpuTraits {
+  std::span<const kvm_cpuid_entry2> cpuid;
+  std::span<const std::uint32_t> msr_indices;  ///< sorted; those that the kernel says it can save
+  bool has_apic = false;                       ///< the kernel has the interrupt controllers
+};
+
+/// Does not own the descriptor. Used on the vCPU's thread, while it does not run.
+class KvmStateAccess {
+ public:
+  /// Sets CPUID and finds out which model specific registers exist.
+  Result<> prepare(int fd, unsigned index, const KvmCpuTraits& traits);
+  Result<> get(CpuState& state) const;
+  Result<> set(const CpuState& state) const;
+
+ private:
+  void set_tsc_frequency(std::int64_t khz) const;
+  Result<> get_msrs(CpuState& state) const;
+  void set_msrs(const CpuState& state) const;
+
+  int fd_ = -1;
+  bool has_apic_ = false;
+  bool has_sregs2_ = false;
+  std::uint64_t xcr0_mask_ = 1;
+  std::vector<std::uint32_t> readable_msrs_;
+};
+
+}  // namespace godwit::vm

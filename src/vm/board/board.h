@@ -1,0 +1,63 @@
+// A board: what is around the processors of one kind of machine.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <godwit/device_section.h>
+#include <godwit/result.h>
+
+#include "vm/accel/accelerator.h"
+#include "vm/board/memory_map.h"
+#include "vm/board/port_map.h"
+#include "vm/machine_config.h"
+
+namespace godwit::vm {
+
+/// The guest-physical address space and the ports. Ports and memory: thread-safe. The rest: with the vCPUs stopped.
+class Board : public Bus {
+ public:
+  /// Called, on any thread, with a piece of RAM that somebody other than a vCPU wrote.
+  using MarkWritten = std::function<void(const MemoryMap::Piece&)>;
+
+  Board(MemoryMap memory, MarkWritten mark_written)
+      : memory_(std::move(memory)), mark_written_(std::move(mark_written)) {}
+
+  const MemoryMap& memory() const { return memory_; }
+
+  /// Puts the devices, and the RAM that firmware would fill, as after power-on.
+  virtual Result<> reset() = 0;
+  /// As a vCPU is after reset().
+  virtual CpuState initial_cpu(unsigned index) const = 0;
+  /// The devices' sections, in their order.
+  virtual void add_sections(std::vector<std::unique_ptr<DeviceSection>>& sections) = 0;
+  virtual void serial_input(std::span<const std::uint8_t> bytes) { (void)bytes; }
+
+  // Bus
+  std::uint32_t read_port(std::uint16_t port, unsigned size) override { return ports_.read(port, size); }
+  void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override { ports_.write(port, size, value); }
+  void read_memory(std::uint64_t guest_address, std::span<std::byte> into) override { memory_.read(guest_address, into); }
+  void write_memory(std::uint64_t guest_address, std::span<const std::byte> from) override {
+    memory_.write(guest_address, from, mark_written_);
+  }
+
+ protected:
+  PortMap ports_;
+
+ private:
+  const MemoryMap memory_;
+  const MarkWritten mark_written_;
+};
+
+struct BoardParts {
+  std::byte* ram = nullptr;    ///< host memory of the RAM block, null when there is none
+  std::uint64_t ram_size = 0;  ///< bytes
+  Board::MarkWritten mark_written;
+  std::function<void()> request_reset;  ///< the guest asks for a reset; on a vCPU thread
+};
+
+std::unique_ptr<Board> make_none_board(const MachineConfig& config, BoardParts parts);
+std::unique_ptr<Board> make_pc_board(const MachineConfig& config, BoardParts parts);
+
+}  // namespace godwit::vm

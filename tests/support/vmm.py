@@ -1,0 +1,187 @@
+"""Starts virtual machine monitors for tests and talks to them: QMP and qtest, Godwit and QEMU alike.
+
+Every wait has a deadline; every process started is ended, and no other one is ever signalled.
+"""
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PROGRAMS = os.environ.get("GODWIT_PROGRAMS", os.path.join(os.path.dirname(__file__), "..", "..", "build", "release"))
+GODWIT = os.path.join(PROGRAMS, "godwit-system-x86_64")
+QEMU = shutil.which("qemu-system-x86_64")
+DATA = os.path.join(os.path.dirname(__file__), "..", "data")
+DEADLINE_S = 60
+
+
+def have_kvm():
+    return os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+class Failure(AssertionError):
+    pass
+
+
+class Qmp:
+    """One monitor connection. Events are kept in `events` in the order of arrival."""
+
+    def __init__(self, path, process):
+        self.events, self.buffer, self.process = [], b"", process
+        self.socket = socket.socket(socket.AF_UNIX)
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > end:
+                    raise Failure("no monitor at %s" % path)
+                select.select([], [], [], 0.01)
+        self.greeting = self._message(lambda m: "QMP" in m)
+        self.command("qmp_capabilities")
+
+    def _receive(self, timeout):
+        if not select.select([self.socket], [], [], max(0, timeout))[0]:
+            return False
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise Failure("the monitor connection was closed")
+        self.buffer += data
+        return True
+
+    def _message(self, wanted, timeout=DEADLINE_S):
+        end = time.monotonic() + timeout
+        while True:
+            while b"\n" in self.buffer:
+                line, self.buffer = self.buffer.split(b"\n", 1)
+                message = json.loads(line)
+                if "event" in message:
+                    self.events.append(message)
+                if wanted(message):
+                    return message
+            if time.monotonic() > end or not self._receive(end - time.monotonic()):
+                raise Failure("nothing of what was waited for in %d s; events: %s" % (timeout, self.names()))
+
+    def execute(self, name, arguments=None, fds=()):
+        request = {"execute": name}
+        if arguments is not None:
+            request["arguments"] = arguments
+        data = json.dumps(request).encode()
+        if fds:
+            socket.send_fds(self.socket, [data], list(fds))
+        else:
+            self.socket.sendall(data)
+        return self._message(lambda m: "return" in m or "error" in m)
+
+    def command(self, name, **arguments):
+        answer = self.execute(name, {k.replace("_", "-"): v for k, v in arguments.items()} or None)
+        if "error" in answer:
+            raise Failure("%s: %s" % (name, answer["error"]["desc"]))
+        return answer["return"]
+
+    def error(self, name, **arguments):
+        answer = self.execute(name, {k.replace("_", "-"): v for k, v in arguments.items()} or None)
+        if "error" not in answer:
+            raise Failure("%s was expected to fail" % name)
+        return answer["error"]["desc"]
+
+    def names(self):
+        out = []
+        for e in self.events:
+            data = e.get("data", {})
+            out.append(data.get("status") or ("P%d" % data["pass"] if "pass" in data else e["event"]))
+        return out
+
+    def wait(self, name, timeout=DEADLINE_S):
+        """Until an event of that name, or of that migration status, has come."""
+        matches = lambda m: m.get("event") == name or m.get("data", {}).get("status") == name and "event" in m
+        for e in self.events:
+            if matches(e):
+                return e
+        return self._message(matches, timeout)
+
+    def capabilities(self, **states):
+        self.command("migrate-set-capabilities", capabilities=[
+            {"capability": k.replace("_", "-"), "state": v} for k, v in states.items()])
+
+
+class Vm:
+    """One VMM. Use as a context manager, or call end()."""
+
+    def __init__(self, program, *arguments, directory=None, qtest=True):
+        self.own_directory = directory is None
+        self.directory = directory or tempfile.mkdtemp(prefix="godwit-test-")
+        self.name = "%s/%d" % (self.directory, id(self))
+        self.stderr_path = self.name + ".err"
+        command = [program, "-display", "none", "-nodefaults", "-qmp", "unix:%s.qmp,server=on,wait=off" % self.name]
+        listener = None
+        if qtest:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(self.name + ".qt")
+            listener.listen(1)
+            listener.settimeout(DEADLINE_S)
+            command += ["-qtest", "unix:%s.qt" % self.name, "-qtest-log", "/dev/null"]
+        command += list(arguments)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=open(self.stderr_path, "wb"))
+        self.qtest_buffer = b""
+        try:
+            self.qmp = Qmp(self.name + ".qmp", self.process)
+            self.qtest = listener.accept()[0] if listener else None
+        except BaseException as e:
+            self.end()
+            raise Failure("%s: %s: %s" % (program, e, self.stderr()))
+        finally:
+            if listener:
+                listener.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def stderr(self):
+        with open(self.stderr_path, errors="replace") as f:
+            return f.read().strip()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise Failure("SIGTERM did not end the process")
+        if self.own_directory:
+            text = self.stderr() if os.path.exists(self.stderr_path) else ""
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.stderr = lambda: text
+
+    def wait_exit(self, timeout=DEADLINE_S):
+        return self.process.wait(timeout)
+
+    def qt(self, line):
+        self.qtest.settimeout(DEADLINE_S)
+        self.qtest.sendall(line.encode() + b"\n")
+        while b"\n" not in self.qtest_buffer:
+            data = self.qtest.recv(1 << 20)
+            if not data:
+                raise Failure("the qtest connection was closed")
+            self.qtest_buffer += data
+        answer, self.qtest_buffer = self.qtest_buffer.split(b"\n", 1)
+        if not answer.startswith(b"OK"):
+            raise Failure("qtest %s: %s" % (line[:60], answer[:80]))
+        return answer[3:].strip()
+
+    def read(self, address, length):
+        return bytes.fromhex(self.qt("read 0x%x 0x%x" % (address, length))[2:].decode())
+
+    def write(self, address, data):
+        self.qt("write 0x%x 0x%x 0x%s" % (address, len(data), data.hex()))
