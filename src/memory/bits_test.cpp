@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-
 #include <vector>
 
 namespace godwit::memory {
@@ -19,9 +18,11 @@ bool bit(std::span<const std::uint64_t> words, std::uint64_t position) {
 RC_GTEST_PROP(Bits, ReadBitsIsEachBit, ()) {
   const auto words = any_words(*rc::gen::inRange<std::size_t>(1, 5));
   const auto position = *rc::gen::inRange<std::uint64_t>(0, words.size() * 64);
-  const auto count = *rc::gen::inRange<std::uint64_t>(1, std::min<std::uint64_t>(64, words.size() * 64 - position) + 1);
+  const auto count =
+      *rc::gen::inRange<std::uint64_t>(1, std::min<std::uint64_t>(64, words.size() * 64 - position) + 1);
   const std::uint64_t got = read_bits(words, position, count);
-  for (std::uint64_t n = 0; n < 64; ++n) RC_ASSERT(((got >> n) & 1) == (n < count && bit(words, position + n)));
+  for (std::uint64_t n = 0; n < 64; ++n)
+    RC_ASSERT(((got >> n) & 1) == (n < count && bit(words, position + n)));
 }
 
 RC_GTEST_PROP(Bits, MergeRangeIsAnOrAtAnyOffset, ()) {

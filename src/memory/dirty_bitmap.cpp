@@ -1,7 +1,7 @@
-#include <godwit/dirty_bitmap.h>
-
 #include <algorithm>
 #include <cassert>
+
+#include <godwit/dirty_bitmap.h>
 
 namespace godwit {
 namespace {
@@ -22,7 +22,8 @@ void for_each_masked_word(std::span<std::uint64_t> words, PageRange range, Opera
     return;
   }
   word_operation(words[first_word], head);
-  for (std::uint64_t index = first_word + 1; index < last_word; ++index) word_operation(words[index], all_ones);
+  for (std::uint64_t index = first_word + 1; index < last_word; ++index)
+    word_operation(words[index], all_ones);
   word_operation(words[last_word], tail);
 }
 

@@ -1,10 +1,9 @@
-#include <godwit/dirty_bitmap.h>
-
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-
-#include <algorithm>
 #include <vector>
+
+#include <godwit/dirty_bitmap.h>
 
 namespace godwit {
 namespace {
@@ -59,7 +58,8 @@ RC_GTEST_PROP(DirtyBitmap, EqualsAVectorOfBools, ()) {
         if (range.first < pages) {
           // A word of dirt that stays inside the bitmap.
           const std::size_t index = range.first / 64;
-          const std::uint64_t inside = pages - index * 64 < 64 ? (std::uint64_t{1} << (pages % 64)) - 1 : ~0ull;
+          const std::uint64_t inside =
+              pages - index * 64 < 64 ? (std::uint64_t{1} << (pages % 64)) - 1 : ~0ull;
           const std::uint64_t dirt = *rc::gen::arbitrary<std::uint64_t>() & inside;
           std::uint64_t fresh = 0;
           for (std::uint64_t bit = 0; bit < 64; ++bit) {
@@ -98,7 +98,8 @@ TEST(DirtyBitmap, WalkingItRunByRunVisitsEachDirtyPageOnce) {
   bitmap.set_range({60, 200});
   bitmap.set_range({999, 1});
   std::uint64_t visited = 0;
-  for (PageRange run = bitmap.next_run(0, 64); run.count != 0; run = bitmap.next_run(run.first + run.count, 64)) {
+  for (PageRange run = bitmap.next_run(0, 64); run.count != 0;
+       run = bitmap.next_run(run.first + run.count, 64)) {
     EXPECT_LE(run.count, 64u);
     for (std::uint64_t page = run.first; page < run.first + run.count; ++page) EXPECT_TRUE(bitmap.test(page));
     visited += run.count;

@@ -1,11 +1,10 @@
 #include "memory/dirty_marks.h"
 
+#include <algorithm>
+#include <cassert>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cassert>
 
 #include "memory/bits.h"
 
@@ -13,8 +12,8 @@ namespace godwit::memory {
 namespace {
 
 void membarrier(int command) noexcept {
-  // A kernel or sandbox without it costs nothing but the guarantee against a race of nanoseconds on processors that
-  // delay stores; there is no dearer way that is worth having.
+  // A kernel or sandbox without it costs nothing but the guarantee against a race of nanoseconds on
+  // processors that delay stores; there is no dearer way that is worth having.
   ::syscall(SYS_membarrier, command, 0u, 0);
 }
 
@@ -30,10 +29,11 @@ DirtyMarks::DirtyMarks(std::span<const RamBlock> blocks) {
 
 void DirtyMarks::enable() noexcept {
   for (BlockMarks& block : blocks_)
-    for (std::size_t index = 0; index < block.count; ++index) block.words[index].store(0, std::memory_order_relaxed);
+    for (std::size_t index = 0; index < block.count; ++index)
+      block.words[index].store(0, std::memory_order_relaxed);
   enabled_.store(true, std::memory_order_release);
-  // A marker that still saw "disabled" may have its write in flight: every processor finishes its stores here, once,
-  // so that markers need no fence of their own.
+  // A marker that still saw "disabled" may have its write in flight: every processor finishes its stores
+  // here, once, so that markers need no fence of their own.
   membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
@@ -55,7 +55,8 @@ std::uint64_t DirtyMarks::collect(std::span<DirtyBitmap> bitmaps) noexcept {
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     BlockMarks& block = blocks_[index];
     for (std::size_t word = 0; word < block.count; ++word) {
-      // Marks are rare: a look is cheaper than an exchange, and one that comes too late is found the next time.
+      // Marks are rare: a look is cheaper than an exchange, and one that comes too late is found the next
+      // time.
       if (block.words[word].load(std::memory_order_relaxed) == 0) continue;
       fresh += bitmaps[index].merge_word(word, block.words[word].exchange(0, std::memory_order_acquire));
     }

@@ -1,5 +1,5 @@
-// Explicit marks: pages written by somebody the kernel's tracking does not see (devices, the test protocol, memory
-// given back), one bit per page.
+// Explicit marks: pages written by somebody the kernel's tracking does not see (devices, the test protocol,
+// memory given back), one bit per page.
 #pragma once
 
 #include <atomic>
@@ -18,8 +18,8 @@ class DirtyMarks {
   /// For these blocks, in this order, which must be the order the trackers are started with.
   explicit DirtyMarks(std::span<const RamBlock> blocks);
 
-  /// Any thread, wait-free, after the write itself: a mark set before the write could be collected before it and the
-  /// write would be lost. Does next to nothing while nobody collects. `range` is inside the block.
+  /// Any thread, wait-free, after the write itself: a mark set before the write could be collected before it
+  /// and the write would be lost. Does next to nothing while nobody collects. `range` is inside the block.
   void mark(std::size_t block, PageRange range) noexcept {
     // Keeps the compiler from asking before the caller's write; enable() sees to the processors.
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -33,13 +33,13 @@ class DirtyMarks {
     mark(block, {first, (offset + length - 1) / page_size - first + 1});
   }
 
-  /// Forgets all marks and begins to take new ones. A write whose mark comes too early to be kept is visible to the
-  /// caller when this returns.
+  /// Forgets all marks and begins to take new ones. A write whose mark comes too early to be kept is visible
+  /// to the caller when this returns.
   void enable() noexcept;
   void disable() noexcept { enabled_.store(false, std::memory_order_relaxed); }
 
-  /// Moves the marks into `bitmaps`, one per block. Returns how many of the pages were clean there. One thread at a
-  /// time.
+  /// Moves the marks into `bitmaps`, one per block. Returns how many of the pages were clean there. One
+  /// thread at a time.
   std::uint64_t collect(std::span<DirtyBitmap> bitmaps) noexcept;
 
  private:

@@ -1,8 +1,7 @@
 #include "memory/dirty_marks.h"
 
-#include <gtest/gtest.h>
-
 #include <array>
+#include <gtest/gtest.h>
 #include <vector>
 
 #include "base/thread.h"

@@ -1,11 +1,10 @@
-// Numbers of the Linux user-space interface that are newer than the headers we build with (Debian 12: Linux 6.1).
-// They never change once released; which of them the running kernel knows is asked at run time.
+// Numbers of the Linux user-space interface that are newer than the headers we build with (Debian 12:
+// Linux 6.1). They never change once released; which of them the running kernel knows is asked at run time.
 #pragma once
 
+#include <cstdint>
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
-
-#include <cstdint>
 
 namespace godwit::memory {
 
@@ -49,8 +48,9 @@ static_assert(sizeof(PageScanArgument) == 96);
 
 inline constexpr unsigned long pagemap_scan_ioctl = _IOWR('f', 16, PageScanArgument);
 
-inline constexpr std::uint64_t page_scan_wp_matching = 1u << 0;    ///< write-protect what matches, atomically
-inline constexpr std::uint64_t page_scan_check_wpasync = 1u << 1;  ///< fail where asynchronous protection is off
+inline constexpr std::uint64_t page_scan_wp_matching = 1u << 0;  ///< write-protect what matches, atomically
+inline constexpr std::uint64_t page_scan_check_wpasync = 1u
+                                                         << 1;  ///< fail where asynchronous protection is off
 
 inline constexpr std::uint64_t page_is_written = 1u << 1;
 inline constexpr std::uint64_t page_is_present = 1u << 3;

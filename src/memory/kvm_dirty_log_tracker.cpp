@@ -1,11 +1,10 @@
 #include "memory/kvm_dirty_log_tracker.h"
 
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
 
 #include "base/fail.h"
 #include "base/system.h"
@@ -14,14 +13,15 @@
 namespace godwit::memory {
 namespace {
 
-/// Switches manual protection on for the VM if KVM knows it, with all pages dirty at first if it knows that too.
+/// Switches manual protection on for the VM if KVM knows it, with all pages dirty at first if it knows that
+/// too.
 bool enable_manual_protection(int vm_fd) {
   const int known = ::ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
   if (known <= 0 || !(known & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)) return false;
   kvm_enable_cap enable{};
   enable.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2;
-  enable.args[0] = static_cast<std::uint64_t>(known) &
-                   (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET);
+  enable.args[0] =
+      static_cast<std::uint64_t>(known) & (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET);
   return ::ioctl(vm_fd, KVM_ENABLE_CAP, &enable) == 0;
 }
 
@@ -31,7 +31,8 @@ Result<std::unique_ptr<KvmDirtyLogTracker>> KvmDirtyLogTracker::create(int vm_fd
                                                                        Options options) {
   assert(options.chunk_pages > 0 && options.chunk_pages % 64 == 0);
   const bool manual = options.manual && enable_manual_protection(vm_fd);
-  return std::unique_ptr<KvmDirtyLogTracker>(new KvmDirtyLogTracker(vm_fd, std::move(slots), options, manual));
+  return std::unique_ptr<KvmDirtyLogTracker>(
+      new KvmDirtyLogTracker(vm_fd, std::move(slots), options, manual));
 }
 
 Result<> KvmDirtyLogTracker::start(std::span<const RamBlock> blocks) {
@@ -105,8 +106,8 @@ Result<> KvmDirtyLogTracker::rearm_piece(Piece& piece, PageRange range, const Di
   return {};
 }
 
-/// Clears in KVM's log exactly the pages of the chunk that are set in `bitmap`: those are still to be sent. A page
-/// that was written after the last collect and is clean in `bitmap` stays in the log for the next one.
+/// Clears in KVM's log exactly the pages of the chunk that are set in `bitmap`: those are still to be sent. A
+/// page that was written after the last collect and is clean in `bitmap` stays in the log for the next one.
 Result<> KvmDirtyLogTracker::rearm_chunk(Piece& piece, std::uint64_t chunk, const DirtyBitmap& bitmap) {
   const KvmSlot& slot = slots_[piece.slot];
   const std::uint64_t first = chunk * options_.chunk_pages;
@@ -130,8 +131,8 @@ Result<> KvmDirtyLogTracker::rearm_chunk(Piece& piece, std::uint64_t chunk, cons
   request.num_pages = static_cast<std::uint32_t>(pages);
   request.dirty_bitmap = to_clear_.data();
   if (::ioctl(vm_fd_, KVM_CLEAR_DIRTY_LOG, &request) < 0)
-    return system_error(fmt::format("KVM cannot clear the dirty log of slot {}, pages {} to {}", slot.id, first,
-                                    first + pages - 1),
+    return system_error(fmt::format("KVM cannot clear the dirty log of slot {}, pages {} to {}", slot.id,
+                                    first, first + pages - 1),
                         errno);
   return {};
 }

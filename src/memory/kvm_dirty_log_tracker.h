@@ -1,11 +1,11 @@
 // Dirty tracking by KVM's dirty log: one bitmap per memory slot.
 //
-// With manual protection (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, Linux 5.5; all dirty at first: 5.7) starting costs
-// nothing, collecting is a copy of bits, and pages are write-protected again piece by piece in rearm(), shortly before
-// they are sent. Without, collecting clears and protects everything at once.
+// With manual protection (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, Linux 5.5; all dirty at first: 5.7) starting
+// costs nothing, collecting is a copy of bits, and pages are write-protected again piece by piece in rearm(),
+// shortly before they are sent. Without, collecting clears and protects everything at once.
 //
-// KVM logs what vCPUs write, and what KVM itself writes for them. It does not see writes through the host mapping
-// (devices, the test protocol): combine with DirtyMarks.
+// KVM logs what vCPUs write, and what KVM itself writes for them. It does not see writes through the host
+// mapping (devices, the test protocol): combine with DirtyMarks.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,17 @@ namespace godwit::memory {
 class KvmDirtyLogTracker final : public DirtyTracker {
  public:
   struct Options {
-    /// Pages that one rearm() protects at a time; a multiple of 64. Larger: fewer calls, but writers wait longer for
-    /// each, and a page is protected longer before it is sent, so more of them fault twice.
+    /// Pages that one rearm() protects at a time; a multiple of 64. Larger: fewer calls, but writers wait
+    /// longer for each, and a page is protected longer before it is sent, so more of them fault twice.
     std::uint64_t chunk_pages = 16 * 1024 * 1024 / page_size;
     /// Use manual protection where KVM has it.
     bool manual = true;
   };
 
-  /// `vm_fd` stays the caller's and open. `slots`: all slots of the VM that lie in tracked blocks; the vector may not
-  /// change in KVM while tracking runs. Fails if KVM cannot log.
-  static Result<std::unique_ptr<KvmDirtyLogTracker>> create(int vm_fd, std::vector<KvmSlot> slots, Options options);
+  /// `vm_fd` stays the caller's and open. `slots`: all slots of the VM that lie in tracked blocks; the vector
+  /// may not change in KVM while tracking runs. Fails if KVM cannot log.
+  static Result<std::unique_ptr<KvmDirtyLogTracker>> create(int vm_fd, std::vector<KvmSlot> slots,
+                                                            Options options);
   static Result<std::unique_ptr<KvmDirtyLogTracker>> create(int vm_fd, std::vector<KvmSlot> slots) {
     return create(vm_fd, std::move(slots), Options());
   }

@@ -1,13 +1,12 @@
 #include "memory/kvm_dirty_ring_tracker.h"
 
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-
 #include <atomic>
 #include <bit>
 #include <cassert>
 #include <cerrno>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "base/fail.h"
 #include "memory/bits.h"
@@ -15,14 +14,17 @@
 namespace godwit::memory {
 namespace {
 
-int check_extension(int vm_fd, int capability) { return ::ioctl(vm_fd, KVM_CHECK_EXTENSION, capability); }
+int check_extension(int vm_fd, int capability) {
+  return ::ioctl(vm_fd, KVM_CHECK_EXTENSION, capability);
+}
 
 }  // namespace
 
 std::uint32_t max_dirty_ring_entries(int vm_fd) {
   int bytes = check_extension(vm_fd, KVM_CAP_DIRTY_LOG_RING_ACQ_REL);
   if (bytes <= 0) bytes = check_extension(vm_fd, KVM_CAP_DIRTY_LOG_RING);
-  return bytes <= 0 ? 0 : static_cast<std::uint32_t>(bytes) / static_cast<std::uint32_t>(sizeof(kvm_dirty_gfn));
+  return bytes <= 0 ? 0
+                    : static_cast<std::uint32_t>(bytes) / static_cast<std::uint32_t>(sizeof(kvm_dirty_gfn));
 }
 
 Result<> enable_dirty_rings(int vm_fd, std::uint32_t entries) {
@@ -32,7 +34,7 @@ Result<> enable_dirty_rings(int vm_fd, std::uint32_t entries) {
     return fail("a dirty ring has a power of two of entries, at most {}; not {}", most, entries);
   kvm_enable_cap enable{};
   enable.cap = check_extension(vm_fd, KVM_CAP_DIRTY_LOG_RING_ACQ_REL) > 0 ? KVM_CAP_DIRTY_LOG_RING_ACQ_REL
-                                                                         : KVM_CAP_DIRTY_LOG_RING;
+                                                                          : KVM_CAP_DIRTY_LOG_RING;
   enable.args[0] = std::uint64_t{entries} * sizeof(kvm_dirty_gfn);
   if (::ioctl(vm_fd, KVM_ENABLE_CAP, &enable) < 0)
     return system_error(fmt::format("KVM cannot set up dirty rings of {} entries", entries), errno);
@@ -99,9 +101,10 @@ Result<> KvmDirtyRingTracker::reap_locked() {
   bool any = false;
   for (Ring& ring : rings_) any |= drain(ring);
   if (!any) return {};
-  // Frees the entries and write-protects their pages. A write before this is covered by the mark just taken, because
-  // contents are read after collect() returns; a write after it is logged anew.
-  if (::ioctl(vm_fd_, KVM_RESET_DIRTY_RINGS) < 0) return system_error("KVM cannot reset the dirty rings", errno);
+  // Frees the entries and write-protects their pages. A write before this is covered by the mark just taken,
+  // because contents are read after collect() returns; a write after it is logged anew.
+  if (::ioctl(vm_fd_, KVM_RESET_DIRTY_RINGS) < 0)
+    return system_error("KVM cannot reset the dirty rings", errno);
   return {};
 }
 
@@ -112,7 +115,8 @@ bool KvmDirtyRingTracker::drain(Ring& ring) {
   for (std::uint32_t looked_at = 0; looked_at < entries_; ++looked_at) {
     kvm_dirty_gfn& entry = entries[ring.next & (entries_ - 1)];
     const std::atomic_ref<std::uint32_t> flags(entry.flags);
-    // Acquire: slot and offset were written before the flag. Release: they are read before the kernel reuses them.
+    // Acquire: slot and offset were written before the flag. Release: they are read before the kernel reuses
+    // them.
     if (flags.load(std::memory_order_acquire) != KVM_DIRTY_GFN_F_DIRTY) break;
     note(entry.slot, entry.offset);
     flags.store(KVM_DIRTY_GFN_F_RESET, std::memory_order_release);
@@ -124,7 +128,8 @@ bool KvmDirtyRingTracker::drain(Ring& ring) {
 
 void KvmDirtyRingTracker::note(std::uint32_t slot_id, std::uint64_t slot_page) {
   for (const SlotPiece& piece : pieces_) {
-    if (slots_[piece.slot].id != slot_id || slot_page < piece.slot_page || slot_page - piece.slot_page >= piece.pages)
+    if (slots_[piece.slot].id != slot_id || slot_page < piece.slot_page ||
+        slot_page - piece.slot_page >= piece.pages)
       continue;
     reaped_[piece.block].set(slot_page - piece.slot_page + piece.block_page);
   }
@@ -135,7 +140,8 @@ void KvmDirtyRingTracker::stop() noexcept {
   if (!started_) return;
   started_ = false;
   // A slot whose logging cannot be ended costs the guest speed and nothing else, so each is tried.
-  for (const SlotPiece& piece : pieces_) static_cast<void>(set_dirty_logging(vm_fd_, slots_[piece.slot], false));
+  for (const SlotPiece& piece : pieces_)
+    static_cast<void>(set_dirty_logging(vm_fd_, slots_[piece.slot], false));
   pieces_.clear();
   // What is in the rings is of no interest any more, but must not be there at the next start.
   static_cast<void>(reap_locked());

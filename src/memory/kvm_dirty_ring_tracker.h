@@ -1,11 +1,12 @@
 // Dirty tracking by KVM's dirty rings: each vCPU writes the pages it dirties into a ring of its own.
 //
-// Cheap when few pages of much memory are dirtied: the cost goes with the writes, not with the memory. A vCPU whose
-// ring is full leaves the guest (KVM_EXIT_DIRTY_RING_FULL) until somebody calls reap(). Writes that KVM interprets are
-// logged one by one even on the same page, so rings should be as large as KVM allows.
+// Cheap when few pages of much memory are dirtied: the cost goes with the writes, not with the memory. A vCPU
+// whose ring is full leaves the guest (KVM_EXIT_DIRTY_RING_FULL) until somebody calls reap(). Writes that KVM
+// interprets are logged one by one even on the same page, so rings should be as large as KVM allows.
 //
-// With hardware that buffers dirty pages (PML), what a vCPU wrote since it last left the guest comes out later: the
-// collect that must have everything is made with the vCPUs out of KVM_RUN, as the last one of a migration is.
+// With hardware that buffers dirty pages (PML), what a vCPU wrote since it last left the guest comes out
+// later: the collect that must have everything is made with the vCPUs out of KVM_RUN, as the last one of a
+// migration is.
 //
 // It does not see writes through the host mapping: combine with DirtyMarks.
 #pragma once
@@ -28,14 +29,14 @@ namespace godwit::memory {
 /// How many entries a ring of this KVM can have at most; 0 if it has no rings.
 std::uint32_t max_dirty_ring_entries(int vm_fd);
 
-/// Gives the VM rings of `entries` (a power of two). Only before the first vCPU is made; KVM's dirty log is not
-/// available afterwards.
+/// Gives the VM rings of `entries` (a power of two). Only before the first vCPU is made; KVM's dirty log is
+/// not available afterwards.
 Result<> enable_dirty_rings(int vm_fd, std::uint32_t entries);
 
 class KvmDirtyRingTracker final : public DirtyTracker {
  public:
-  /// For a VM that went through enable_dirty_rings(vm_fd, entries). The descriptors stay the caller's and open;
-  /// `vcpu_fds` has all vCPUs.
+  /// For a VM that went through enable_dirty_rings(vm_fd, entries). The descriptors stay the caller's and
+  /// open; `vcpu_fds` has all vCPUs.
   static Result<std::unique_ptr<KvmDirtyRingTracker>> create(int vm_fd, std::uint32_t entries,
                                                              std::vector<KvmSlot> slots,
                                                              std::span<const int> vcpu_fds);
@@ -46,8 +47,8 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   Result<std::uint64_t> collect(std::span<DirtyBitmap> bitmaps) override;
   void stop() noexcept override;
 
-  /// Empties all rings into the next collect(). For the vCPU threads on KVM_EXIT_DIRTY_RING_FULL, any thread at any
-  /// time, also when nothing is tracked. On failure the vCPU cannot go on.
+  /// Empties all rings into the next collect(). For the vCPU threads on KVM_EXIT_DIRTY_RING_FULL, any thread
+  /// at any time, also when nothing is tracked. On failure the vCPU cannot go on.
   Result<> reap();
 
  private:

@@ -1,10 +1,9 @@
 #include "memory/kvm_slots.h"
 
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
 
 #include "base/fail.h"
 #include "base/system.h"

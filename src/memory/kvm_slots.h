@@ -21,7 +21,8 @@ struct KvmSlot {
   std::uint64_t pages() const { return size / page_size; }
 };
 
-/// Pages slot_page .. slot_page + pages - 1 of slot number `slot` are those of block number `block` from block_page on.
+/// Pages slot_page .. slot_page + pages - 1 of slot number `slot` are those of block number `block` from
+/// block_page on.
 struct SlotPiece {
   std::size_t slot = 0;
   std::uint64_t slot_page = 0;
@@ -30,8 +31,8 @@ struct SlotPiece {
   std::uint64_t pages = 0;
 };
 
-/// Where slots and blocks meet, by host address, in the order of the slots. A slot may cover part of a block, a block
-/// may have several slots or none; read-only slots have no piece.
+/// Where slots and blocks meet, by host address, in the order of the slots. A slot may cover part of a block,
+/// a block may have several slots or none; read-only slots have no piece.
 std::vector<SlotPiece> match_slots(std::span<const KvmSlot> slots, std::span<const RamBlock> blocks);
 
 /// Tells KVM to log writes to this slot, or to end that.

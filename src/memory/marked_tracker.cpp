@@ -3,7 +3,9 @@
 namespace godwit::memory {
 
 MarkedTracker::MarkedTracker(std::unique_ptr<DirtyTracker> tracker, DirtyMarks& marks)
-    : name_(tracker ? std::string(tracker->name()) + "+marks" : "marks"), tracker_(std::move(tracker)), marks_(marks) {}
+    : name_(tracker ? std::string(tracker->name()) + "+marks" : "marks"),
+      tracker_(std::move(tracker)),
+      marks_(marks) {}
 
 Result<> MarkedTracker::start(std::span<const RamBlock> blocks) {
   marks_.enable();

@@ -1,10 +1,9 @@
 #include "memory/pagemap.h"
 
-#include <fcntl.h>
-#include <sys/ioctl.h>
-
 #include <cerrno>
+#include <fcntl.h>
 #include <span>
+#include <sys/ioctl.h>
 
 #include "base/fail.h"
 
@@ -48,8 +47,8 @@ Result<> Pagemap::scan(const std::byte* start, std::uint64_t length, const PageQ
     const int count = ::ioctl(fd_.get(), pagemap_scan_ioctl, &argument);
     if (count < 0) {
       // Pages may have been protected and not reported, so there is no second try.
-      return system_error(fmt::format("PAGEMAP_SCAN of {} bytes at {:#x} failed", argument.end - argument.start,
-                                      argument.start),
+      return system_error(fmt::format("PAGEMAP_SCAN of {} bytes at {:#x} failed",
+                                      argument.end - argument.start, argument.start),
                           errno);
     }
     for (const PageRegion& region : std::span(regions_).first(static_cast<std::size_t>(count)))

@@ -26,8 +26,8 @@ class Pagemap {
   /// Fails, and says so, on kernels before 6.7.
   static Result<Pagemap> open();
 
-  /// Calls `found(first address, end address)` for every run of matching pages in the `length` bytes at `start`, in
-  /// ascending order; neighbouring runs may come in pieces.
+  /// Calls `found(first address, end address)` for every run of matching pages in the `length` bytes at
+  /// `start`, in ascending order; neighbouring runs may come in pieces.
   Result<> scan(const std::byte* start, std::uint64_t length, const PageQuery& query,
                 const std::function<void(std::uint64_t, std::uint64_t)>& found);
 

@@ -1,20 +1,19 @@
 #include "memory/populated.h"
 
-#include <linux/magic.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysinfo.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
+#include <linux/magic.h>
 #include <string>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 #include <vector>
 
 #include "memory/bits.h"
@@ -41,8 +40,9 @@ struct Area {
 std::optional<Area> parse_area(const std::string& line) {
   Area area;
   char permissions[5] = {};
-  if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s %" SCNx64 " %x:%x %" SCNu64, &area.start, &area.end,
-                  permissions, &area.offset, &area.device_major, &area.device_minor, &area.inode) != 7)
+  if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s %" SCNx64 " %x:%x %" SCNu64, &area.start,
+                  &area.end, permissions, &area.offset, &area.device_major, &area.device_minor,
+                  &area.inode) != 7)
     return std::nullopt;
   area.shared = permissions[3] == 's';
   return area;
@@ -63,9 +63,10 @@ std::vector<Area> areas_of(std::uintptr_t start, std::uintptr_t end) {
   return covered >= end ? areas : std::vector<Area>{};
 }
 
-/// Whether holes of files there are known to be pages without data, also while they are written through a mapping.
+/// Whether holes of files there are known to be pages without data, also while they are written through a
+/// mapping.
 bool has_true_holes(int fd) {
-  struct statfs info {};
+  struct statfs info{};
   if (::fstatfs(fd, &info) < 0) return false;
   const auto type = static_cast<unsigned long>(info.f_type);
   return type == TMPFS_MAGIC || type == EXT4_SUPER_MAGIC || type == xfs_magic || type == btrfs_magic;
@@ -79,7 +80,7 @@ bool is_area_of(const Area& area, const struct stat& file, std::uintptr_t host) 
 
 /// Whether pages can have been swapped out. Asked before and after.
 bool swap_is_possible() {
-  struct sysinfo info {};
+  struct sysinfo info{};
   return ::sysinfo(&info) < 0 || info.totalswap != 0;
 }
 
@@ -91,13 +92,14 @@ PopulationProbe::PopulationProbe(RamBlock block) : block_(std::move(block)) {
 }
 
 PopulationProbe::Kind PopulationProbe::classify() const {
-  // Asked of the kernel, not of the caller: to take a private mapping of a file for anonymous memory would lose data.
+  // Asked of the kernel, not of the caller: to take a private mapping of a file for anonymous memory would
+  // lose data.
   const auto start = reinterpret_cast<std::uintptr_t>(block_.host);
   const auto areas = areas_of(start, start + block_.size);
   if (areas.empty()) return Kind::unknown;
   if (std::ranges::all_of(areas, &Area::anonymous)) return pagemap_ ? Kind::anonymous : Kind::unknown;
 
-  struct stat file {};
+  struct stat file{};
   if (block_.fd < 0 || ::fstat(block_.fd, &file) < 0 || !has_true_holes(block_.fd)) return Kind::unknown;
   if (!std::ranges::all_of(areas, [&](const Area& area) { return is_area_of(area, file, start); }))
     return Kind::unknown;
@@ -132,24 +134,26 @@ bool PopulationProbe::add_from_page_tables(PageRange range, DirtyBitmap& populat
   // Mapped or swapped out, and not the shared page of zeros.
   // A shared mapping has nothing swapped out in it, only markers.
   const PageQuery holds_data{.all_of = page_is_pfnzero,
-                                 .any_of = page_is_present | (kind_ == Kind::shared_file ? 0 : page_is_swapped),
-                                 .inverted = page_is_pfnzero};
+                             .any_of = page_is_present | (kind_ == Kind::shared_file ? 0 : page_is_swapped),
+                             .inverted = page_is_pfnzero};
   const auto base = reinterpret_cast<std::uintptr_t>(block_.host);
-  const auto scanned = pagemap_->scan(block_.host + range.first * page_size, range.count * page_size, holds_data,
-                                      [&](std::uint64_t start, std::uint64_t end) {
-                                        populated.set_range({(start - base) / page_size, (end - start) / page_size});
-                                      });
+  const auto scanned =
+      pagemap_->scan(block_.host + range.first * page_size, range.count * page_size, holds_data,
+                     [&](std::uint64_t start, std::uint64_t end) {
+                       populated.set_range({(start - base) / page_size, (end - start) / page_size});
+                     });
   return scanned.has_value();
 }
 
-/// Write protection by userfault leaves markers where nothing is mapped, and PAGEMAP_SCAN calls a marker swapped.
-/// mincore() tells them from data, unless the data really is swapped out; so where there is swap they stay populated.
+/// Write protection by userfault leaves markers where nothing is mapped, and PAGEMAP_SCAN calls a marker
+/// swapped. mincore() tells them from data, unless the data really is swapped out; so where there is swap
+/// they stay populated.
 bool PopulationProbe::drop_markers(PageRange range, DirtyBitmap& populated) {
   std::vector<PageRange> suspects;
   const auto base = reinterpret_cast<std::uintptr_t>(block_.host);
   const auto scanned =
-      pagemap_->scan(block_.host + range.first * page_size, range.count * page_size, {.all_of = page_is_swapped},
-                     [&](std::uint64_t start, std::uint64_t end) {
+      pagemap_->scan(block_.host + range.first * page_size, range.count * page_size,
+                     {.all_of = page_is_swapped}, [&](std::uint64_t start, std::uint64_t end) {
                        suspects.push_back({(start - base) / page_size, (end - start) / page_size});
                      });
   if (!scanned) return false;
@@ -158,7 +162,8 @@ bool PopulationProbe::drop_markers(PageRange range, DirtyBitmap& populated) {
   DirtyBitmap data(range.count);
   for (const PageRange& run : suspects) {
     std::vector<unsigned char> in_core(run.count);
-    if (::mincore(block_.host + run.first * page_size, run.count * page_size, in_core.data()) < 0) return false;
+    if (::mincore(block_.host + run.first * page_size, run.count * page_size, in_core.data()) < 0)
+      return false;
     for (std::uint64_t page = 0; page < run.count; ++page)
       if (in_core[page] & 1) data.set(run.first - range.first + page);
   }
@@ -169,8 +174,8 @@ bool PopulationProbe::drop_markers(PageRange range, DirtyBitmap& populated) {
   return true;
 }
 
-/// Asks the file about the pages that are not populated yet. Only for the next data, never for the next hole: that
-/// search would walk through all the data after the range each time.
+/// Asks the file about the pages that are not populated yet. Only for the next data, never for the next hole:
+/// that search would walk through all the data after the range each time.
 bool PopulationProbe::add_from_file(PageRange range, DirtyBitmap& populated) {
   const std::uint64_t end = range.first + range.count;
   for (std::uint64_t page = range.first; page < end;) {

@@ -1,5 +1,5 @@
-// Which pages of a block hold data at all. A guest rarely touches all of its RAM; pages that were never touched are
-// zeros and need not be read to know it, which would also give them page table entries.
+// Which pages of a block hold data at all. A guest rarely touches all of its RAM; pages that were never
+// touched are zeros and need not be read to know it, which would also give them page table entries.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@ namespace godwit::memory {
 
 /// Answers for one block, as often as wanted. One thread at a time; the guest may run.
 ///
-/// A page that held anything but zeros when the question was asked is always called populated. A page that the guest
-/// writes just then may be missed: on a source, start the tracker, re-arm the pages, and ask then, so that the write
-/// is found as a dirty page.
+/// A page that held anything but zeros when the question was asked is always called populated. A page that
+/// the guest writes just then may be missed: on a source, start the tracker, re-arm the pages, and ask then,
+/// so that the write is found as a dirty page.
 class PopulationProbe {
  public:
   /// `block` stays mapped as it is for the life of the probe.
@@ -25,7 +25,8 @@ class PopulationProbe {
   /// False: nothing is known of this kind of memory, find() calls every page populated.
   bool knows() const { return kind_ != Kind::unknown; }
 
-  /// Sets the bits of populated pages in `range`, and clears the other ones there. `populated` is as long as the block.
+  /// Sets the bits of populated pages in `range`, and clears the other ones there. `populated` is as long as
+  /// the block.
   void find(PageRange range, DirtyBitmap& populated);
 
  private:

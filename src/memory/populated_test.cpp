@@ -1,14 +1,13 @@
 #include "memory/populated.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 #include <set>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "memory/ram.h"
 #include "memory/uffd_async_tracker.h"
@@ -21,7 +20,9 @@ namespace {
 constexpr std::uint64_t mib = 1024 * 1024;
 constexpr std::uint64_t pages = 8 * mib / page_size;
 
-void write_to(const RamBlock& block, std::uint64_t page) { block.host[page * page_size + 100] = std::byte{1}; }
+void write_to(const RamBlock& block, std::uint64_t page) {
+  block.host[page * page_size + 100] = std::byte{1};
+}
 
 void read_from(const RamBlock& block, std::uint64_t page) {
   static_cast<void>(*reinterpret_cast<const volatile unsigned char*>(block.host + page * page_size));
@@ -37,7 +38,9 @@ std::set<std::uint64_t> all_populated(const RamBlock& block) {
 
 using Pages = std::set<std::uint64_t>;
 
-bool page_tables_can_be_asked() { return Pagemap::open().has_value(); }
+bool page_tables_can_be_asked() {
+  return Pagemap::open().has_value();
+}
 
 #define SKIP_WITHOUT_PAGEMAP_SCAN() \
   if (!page_tables_can_be_asked()) GTEST_SKIP() << "NO PAGEMAP_SCAN HERE: everything counts as populated"
@@ -91,8 +94,8 @@ TEST(Populated, MemoryGivenBackIsEmptyAgain) {
 
 TEST(Populated, SharedMemoryIsWhatTheFileHolds) {
   for (const RamSource source : {RamSource::memfd, RamSource::anonymous}) {
-    const auto ram =
-        GuestRam::create({.source = source, .size = 8 * mib, .shared = true, .transparent_huge_pages = false});
+    const auto ram = GuestRam::create(
+        {.source = source, .size = 8 * mib, .shared = true, .transparent_huge_pages = false});
     ASSERT_TRUE(ram);
     const RamBlock block = ram->block("ram");
     EXPECT_TRUE(PopulationProbe(block).knows());
@@ -102,7 +105,8 @@ TEST(Populated, SharedMemoryIsWhatTheFileHolds) {
     ASSERT_EQ(::pwrite(ram->fd(), "x", 1, 1000 * page_size), 1);
     ASSERT_EQ(::pwrite(ram->fd(), "x", 1, 1001 * page_size + 4095), 1);
     EXPECT_EQ(all_populated(block), (Pages{5, 1000, 1001}));
-    ASSERT_EQ(::fallocate(ram->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1000 * page_size, page_size), 0);
+    ASSERT_EQ(::fallocate(ram->fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1000 * page_size, page_size),
+              0);
     EXPECT_EQ(all_populated(block), (Pages{5, 1001}));
   }
 }
@@ -133,7 +137,8 @@ TEST(Populated, ADescriptorOfAnotherFileIsNotBelieved) {
 
 TEST(Populated, APrivateMappingOfAFileHoldsTheFilesDataToo) {
   SKIP_WITHOUT_PAGEMAP_SCAN();
-  const auto ram = GuestRam::create({.source = RamSource::memfd, .size = 8 * mib, .transparent_huge_pages = false});
+  const auto ram =
+      GuestRam::create({.source = RamSource::memfd, .size = 8 * mib, .transparent_huge_pages = false});
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("ram");
   ASSERT_EQ(::pwrite(ram->fd(), "x", 1, 7 * page_size), 1);
@@ -146,8 +151,10 @@ TEST(Populated, APrivateMappingOfAFileHoldsTheFilesDataToo) {
 }
 
 TEST(Populated, FilesOnADiskFileSystem) {
-  const auto ram = GuestRam::create(
-      {.source = RamSource::file, .size = 8 * mib, .shared = true, .path = std::filesystem::temp_directory_path()});
+  const auto ram = GuestRam::create({.source = RamSource::file,
+                                     .size = 8 * mib,
+                                     .shared = true,
+                                     .path = std::filesystem::temp_directory_path()});
   ASSERT_TRUE(ram) << ram.error().what();
   const RamBlock block = ram->block("ram");
   if (!PopulationProbe(block).knows()) GTEST_SKIP() << "NOT A FILE SYSTEM WHOSE HOLES ARE KNOWN";
@@ -164,7 +171,8 @@ TEST(Populated, MemoryOfTwoKindsIsAllPopulated) {
   const auto file = GuestRam::create({.source = RamSource::memfd, .size = mib, .shared = true});
   ASSERT_TRUE(ram);
   ASSERT_TRUE(file);
-  ASSERT_NE(::mmap(ram->host() + mib, mib, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd(), 0), MAP_FAILED);
+  ASSERT_NE(::mmap(ram->host() + mib, mib, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->fd(), 0),
+            MAP_FAILED);
   EXPECT_EQ(all_populated(ram->block("ram")).size(), pages);
 }
 
@@ -209,13 +217,15 @@ void expect_untouched_stays_known(Result<std::unique_ptr<Tracker>> tracker, RamO
 }
 
 TEST(Populated, AnonymousUnderAsynchronousTracking) {
-  expect_untouched_stays_known(UffdAsyncTracker::create(), {.size = 8 * mib, .transparent_huge_pages = false});
+  expect_untouched_stays_known(UffdAsyncTracker::create(),
+                               {.size = 8 * mib, .transparent_huge_pages = false});
 }
 TEST(Populated, AnonymousWithHugePagesUnderAsynchronousTracking) {
   expect_untouched_stays_known(UffdAsyncTracker::create(), {.size = 8 * mib});
 }
 TEST(Populated, SharedUnderAsynchronousTracking) {
-  expect_untouched_stays_known(UffdAsyncTracker::create(), {.source = RamSource::memfd, .size = 8 * mib, .shared = true});
+  expect_untouched_stays_known(UffdAsyncTracker::create(),
+                               {.source = RamSource::memfd, .size = 8 * mib, .shared = true});
 }
 TEST(Populated, AnonymousUnderSynchronousTracking) {
   expect_untouched_stays_known(UffdSyncTracker::create(), {.size = 8 * mib, .transparent_huge_pages = false});

@@ -1,5 +1,9 @@
 #include "memory/ram.h"
 
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
@@ -7,11 +11,6 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <bit>
-#include <cerrno>
-#include <cstdlib>
 
 #include "base/fail.h"
 #include "memory/kernel_abi.h"
@@ -29,8 +28,9 @@ struct Backing {
 };
 
 std::uint64_t page_size_behind(int fd) {
-  struct statfs info {};
-  if (::fstatfs(fd, &info) == 0 && info.f_type == HUGETLBFS_MAGIC) return static_cast<std::uint64_t>(info.f_bsize);
+  struct statfs info{};
+  if (::fstatfs(fd, &info) == 0 && info.f_type == HUGETLBFS_MAGIC)
+    return static_cast<std::uint64_t>(info.f_bsize);
   return page_size;
 }
 
@@ -71,7 +71,7 @@ Result<UniqueFd> open_unlinked_in(const std::string& directory) {
 
 /// Sees to the length of a file that is there already.
 Result<> fit(int fd, const RamOptions& options) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) < 0) return system_error(fmt::format("cannot look at '{}'", options.path), errno);
   if (!S_ISREG(info.st_mode)) return fail("'{}' is neither a file nor a directory", options.path);
   const auto length = static_cast<std::uint64_t>(info.st_size);
@@ -83,7 +83,7 @@ Result<> fit(int fd, const RamOptions& options) {
 
 Result<Backing> open_file(const RamOptions& options) {
   Backing backing;
-  struct stat info {};
+  struct stat info{};
   if (::stat(options.path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
     GODWIT_ASSIGN(backing.fd, open_unlinked_in(options.path));
     GODWIT_TRY(set_size(backing.fd.get(), options.size, fmt::format("a file in '{}'", options.path)));
@@ -106,7 +106,8 @@ Result<Backing> open_file(const RamOptions& options) {
 Result<Backing> open_backing(const RamOptions& options) {
   switch (options.source) {
     case RamSource::anonymous:
-      // Shared anonymous memory is a memfd in the kernel as well; with one of our own, holes can be asked for.
+      // Shared anonymous memory is a memfd in the kernel as well; with one of our own, holes can be asked
+      // for.
       if (options.shared) return open_memfd(RamOptions{.size = options.size});
       return Backing{};
     case RamSource::memfd:
@@ -120,8 +121,8 @@ Result<Backing> open_backing(const RamOptions& options) {
 std::unexpected<Error> no_room(const RamOptions& options, const Backing& backing, int why) {
   auto error = system_error(fmt::format("cannot map {} bytes of guest RAM", options.size), why).error();
   if (backing.host_page_size != page_size && why == ENOMEM)
-    error = std::move(error).advise(fmt::format(
-        "provide huge pages of {} KiB: /proc/sys/vm/nr_hugepages", backing.host_page_size / 1024));
+    error = std::move(error).advise(fmt::format("provide huge pages of {} KiB: /proc/sys/vm/nr_hugepages",
+                                                backing.host_page_size / 1024));
   return std::unexpected<Error>(std::move(error));
 }
 
@@ -165,11 +166,13 @@ Result<> preallocate(const Mapping& mapping) {
 
 void advise(const RamOptions& options, const Backing& backing, const Mapping& mapping) {
   // Hints: a kernel that does not know one is none the worse for it.
-  // Children only live until exec; copying page tables for them, and pages the guest writes meanwhile, is for nothing.
+  // Children only live until exec; copying page tables for them, and pages the guest writes meanwhile, is for
+  // nothing.
   ::madvise(mapping.data(), mapping.size(), MADV_DONTFORK);
   if (!options.dump) ::madvise(mapping.data(), mapping.size(), MADV_DONTDUMP);
   if (options.source != RamSource::file && backing.host_page_size == page_size)
-    ::madvise(mapping.data(), mapping.size(), options.transparent_huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    ::madvise(mapping.data(), mapping.size(),
+              options.transparent_huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 }  // namespace

@@ -22,14 +22,15 @@ struct RamOptions {
   RamSource source = RamSource::anonymous;
   std::uint64_t size = 0;  ///< bytes; a multiple of the page size of what is behind it
   bool shared = false;     ///< MAP_SHARED: who maps the same file sees writes
-  /// For file. Missing: made with this size. Empty: grown to it. Larger: its start is used. Smaller: an error. A
-  /// directory: an unlinked file in it, so that a mounted hugetlbfs or tmpfs can be named.
+  /// For file. Missing: made with this size. Empty: grown to it. Larger: its start is used. Smaller: an
+  /// error. A directory: an unlinked file in it, so that a mounted hugetlbfs or tmpfs can be named.
   std::string path = {};
-  std::uint64_t huge_page_size = 0;  ///< bytes; for memfd: from the pool of huge pages of this size; 0: ordinary pages
-  bool prealloc = false;             ///< give every page its memory now, or fail now
-  /// Ask for transparent huge pages, for anonymous memory and memfds of ordinary pages. On by default: a guest has
-  /// two translations per access, and first touch takes 512 times fewer faults. Dirty tracking by userfault splits
-  /// them where the guest writes. Off keeps sparse guests small.
+  std::uint64_t huge_page_size =
+      0;                  ///< bytes; for memfd: from the pool of huge pages of this size; 0: ordinary pages
+  bool prealloc = false;  ///< give every page its memory now, or fail now
+  /// Ask for transparent huge pages, for anonymous memory and memfds of ordinary pages. On by default: a
+  /// guest has two translations per access, and first touch takes 512 times fewer faults. Dirty tracking by
+  /// userfault splits them where the guest writes. Off keeps sparse guests small.
   bool transparent_huge_pages = true;
   bool dump = false;  ///< include it in core dumps
 };

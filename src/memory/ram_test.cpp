@@ -1,15 +1,14 @@
 #include "memory/ram.h"
 
+#include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <string>
 
 namespace godwit::memory {
 namespace {
@@ -30,7 +29,8 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-/// The flags of the mapping at `address` in /proc/self/smaps ("rd wr mr ..."), or a whole line that starts with `key`.
+/// The flags of the mapping at `address` in /proc/self/smaps ("rd wr mr ..."), or a whole line that starts
+/// with `key`.
 std::string smaps_line(const void* address, const std::string& key) {
   std::ifstream smaps("/proc/self/smaps");
   const auto wanted = reinterpret_cast<std::uintptr_t>(address);
@@ -108,7 +108,8 @@ TEST(GuestRam, APrivateMemfdKeepsWritesToItself) {
 }
 
 TEST(GuestRam, HugePagesFromThePool) {
-  const auto ram = GuestRam::create({.source = RamSource::memfd, .size = 4 * mib, .shared = true, .huge_page_size = 2 * mib});
+  const auto ram = GuestRam::create(
+      {.source = RamSource::memfd, .size = 4 * mib, .shared = true, .huge_page_size = 2 * mib});
   if (!ram) {
     EXPECT_NE(ram.error().advice().find("nr_hugepages"), std::string::npos) << ram.error().explain();
     GTEST_SKIP() << "NO HUGE PAGES HERE: " << ram.error().explain();
@@ -126,7 +127,8 @@ TEST(GuestRam, ASizeOfHalfAHugePageIsRefused) {
   const auto odd = GuestRam::create({.source = RamSource::memfd, .size = 3 * mib, .huge_page_size = 3 * mib});
   ASSERT_FALSE(odd);
   EXPECT_EQ(odd.error().what(), "a huge page size is a power of two; not 3145728");
-  const auto unknown = GuestRam::create({.source = RamSource::memfd, .size = 4 * mib, .huge_page_size = 4 * mib});
+  const auto unknown =
+      GuestRam::create({.source = RamSource::memfd, .size = 4 * mib, .huge_page_size = 4 * mib});
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().what(), "this machine has no huge pages of 4194304 bytes");
 }
@@ -141,7 +143,8 @@ TEST(GuestRam, AMissingFileIsMade) {
     expect_zero_and_writable(*ram);
     std::memcpy(ram->host() + 4096, "godwit", 6);
   }
-  const auto again = GuestRam::create({.source = RamSource::file, .size = mib, .shared = false, .path = path});
+  const auto again =
+      GuestRam::create({.source = RamSource::file, .size = mib, .shared = false, .path = path});
   ASSERT_TRUE(again);
   EXPECT_EQ(std::memcmp(again->host() + 4096, "godwit", 6), 0) << "the contents outlive their user";
   again->host()[4096] = std::byte{0};
@@ -166,7 +169,8 @@ TEST(GuestRam, AnEmptyFileGrowsALargerOneStaysASmallerOneIsRefused) {
 
 TEST(GuestRam, ADirectoryGetsAFileThatNobodySees) {
   const TemporaryDirectory directory;
-  const auto ram = GuestRam::create({.source = RamSource::file, .size = mib, .shared = true, .path = directory.path()});
+  const auto ram =
+      GuestRam::create({.source = RamSource::file, .size = mib, .shared = true, .path = directory.path()});
   ASSERT_TRUE(ram) << ram.error().what();
   EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
   expect_zero_and_writable(*ram);
@@ -185,7 +189,8 @@ TEST(GuestRam, ErrorsNameThePathAndLeaveNothingBehind) {
 
   // A file that could be made, but not mapped.
   const auto path = directory.path() / "huge";
-  const auto huge = GuestRam::create({.source = RamSource::file, .size = std::uint64_t{1} << 62, .path = path});
+  const auto huge =
+      GuestRam::create({.source = RamSource::file, .size = std::uint64_t{1} << 62, .path = path});
   ASSERT_FALSE(huge);
   EXPECT_FALSE(std::filesystem::exists(path));
 }
@@ -194,11 +199,13 @@ TEST(GuestRam, SizesAreChecked) {
   for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{1}, page_size + 1}) {
     const auto ram = GuestRam::create({.size = size});
     ASSERT_FALSE(ram) << size;
-    EXPECT_EQ(ram.error().what(), "the size of guest RAM is a multiple of 4096 bytes; not " + std::to_string(size));
+    EXPECT_EQ(ram.error().what(),
+              "the size of guest RAM is a multiple of 4096 bytes; not " + std::to_string(size));
   }
   const auto huge = GuestRam::create({.size = ~std::uint64_t{0} / page_size * page_size});
   ASSERT_FALSE(huge);
-  EXPECT_EQ(huge.error().what(), "cannot map 18446744073709547520 bytes of guest RAM: Cannot allocate memory");
+  EXPECT_EQ(huge.error().what(),
+            "cannot map 18446744073709547520 bytes of guest RAM: Cannot allocate memory");
 }
 
 }  // namespace

@@ -1,10 +1,5 @@
 #include "memory/tiny_guest.h"
 
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -12,6 +7,10 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "base/fail.h"
 #include "memory/kvm_dirty_ring_tracker.h"
@@ -49,8 +48,8 @@ struct PageTables {
   std::array<std::array<std::uint64_t, 512>, 4> level2;  // 4 GiB in pages of 2 MiB, one to one
 };
 
-/// struct kvm_cpuid2, whose flexible array makes the kernel's own declaration, and with it the numbers of its requests,
-/// wrong in C++ (Linux headers up to 6.4).
+/// struct kvm_cpuid2, whose flexible array makes the kernel's own declaration, and with it the numbers of its
+/// requests, wrong in C++ (Linux headers up to 6.4).
 struct CpuidTable {
   std::uint32_t count;
   std::uint32_t padding;
@@ -129,7 +128,8 @@ Result<> TinyGuest::set_up_processor() {
   const std::uint64_t tables = control_address + offsetof(Control, tables);
   control_->tables.level4[0] = (tables + offsetof(PageTables, level3)) | writable_user_page;
   for (std::uint64_t gib = 0; gib < 4; ++gib) {
-    control_->tables.level3[gib] = (tables + offsetof(PageTables, level2) + gib * page_size) | writable_user_page;
+    control_->tables.level3[gib] =
+        (tables + offsetof(PageTables, level2) + gib * page_size) | writable_user_page;
     for (std::uint64_t entry = 0; entry < 512; ++entry)
       control_->tables.level2[gib][entry] = (gib << 30 | entry << 21) | writable_user_page | 0x80;
   }
@@ -178,7 +178,9 @@ void TinyGuest::prepare(std::span<const std::uint64_t> addresses, bool endless) 
   std::atomic_ref(control_->keep_going).store(endless ? 1 : 0);
 }
 
-void TinyGuest::request_stop() { std::atomic_ref(control_->keep_going).store(0); }
+void TinyGuest::request_stop() {
+  std::atomic_ref(control_->keep_going).store(0);
+}
 
 Result<> TinyGuest::write(std::span<const std::uint64_t> addresses) {
   if (addresses.empty()) return {};

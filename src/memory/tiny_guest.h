@@ -19,8 +19,9 @@ struct kvm_run;
 
 namespace godwit::memory::testing {
 
-/// 64-bit code in ring 3 with a control area of its own (in a memory slot that no test tracks). A write increments the
-/// 64-bit word at an address. Owned and driven by one thread; request_stop may come from another.
+/// 64-bit code in ring 3 with a control area of its own (in a memory slot that no test tracks). A write
+/// increments the 64-bit word at an address. Owned and driven by one thread; request_stop may come from
+/// another.
 class TinyGuest {
  public:
   /// `ring_entries` 0: without dirty rings. Nothing, with a reason on stderr, where there is no usable KVM.
@@ -37,10 +38,11 @@ class TinyGuest {
   /// Called when the vCPU leaves the guest because its dirty ring is full.
   void on_ring_full(std::function<Result<>()> handler) { on_ring_full_ = std::move(handler); }
 
-  /// Writes once to each address (guest physical, 8-byte aligned), in order, and returns when all is done. At most
-  /// max_writes.
+  /// Writes once to each address (guest physical, 8-byte aligned), in order, and returns when all is done. At
+  /// most max_writes.
   Result<> write(std::span<const std::uint64_t> addresses);
-  /// The same in two steps, over and over until request_stop, which another thread may call after prepare_endless.
+  /// The same in two steps, over and over until request_stop, which another thread may call after
+  /// prepare_endless.
   void prepare_endless(std::span<const std::uint64_t> addresses) { prepare(addresses, true); }
   Result<> run();
   void request_stop();

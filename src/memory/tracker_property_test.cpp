@@ -1,9 +1,8 @@
-// Every tracker, on every kind of memory, against the one thing it is for: a copy that is kept by "collect, re-arm,
-// copy what is dirty" ends up equal to the memory.
+// Every tracker, on every kind of memory, against the one thing it is for: a copy that is kept by "collect,
+// re-arm, copy what is dirty" ends up equal to the memory.
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-
-#include <algorithm>
 #include <vector>
 
 #include "memory/tracker_rig.h"

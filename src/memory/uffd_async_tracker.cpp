@@ -1,8 +1,7 @@
 #include "memory/uffd_async_tracker.h"
 
-#include <linux/userfaultfd.h>
-
 #include <cassert>
+#include <linux/userfaultfd.h>
 
 #include "base/fail.h"
 #include "memory/bits.h"
@@ -14,8 +13,8 @@ namespace {
 constexpr std::uint64_t needed_features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
                                           uffd_feature_wp_unpopulated | uffd_feature_wp_async;
 
-// Asynchronous protection never hands a fault out, not even one taken in a system call, so the reach that everybody
-// is permitted is enough.
+// Asynchronous protection never hands a fault out, not even one taken in a system call, so the reach that
+// everybody is permitted is enough.
 Result<Userfault> open_userfault() {
   return Userfault::open(needed_features, Userfault::Reach::user_mode_suffices);
 }
@@ -46,7 +45,7 @@ Result<> UffdAsyncTracker::start(std::span<const RamBlock> blocks) {
 }
 
 Result<> UffdAsyncTracker::protect_all() {
-  for (const RamBlock& block : blocks_) GODWIT_TRY(userfault_->protect(block.host, block.size));
+  for (const RamBlock& block : blocks_) GODWIT_TRY(userfault_->protect_all(block));
   return {};
 }
 
@@ -57,10 +56,10 @@ Result<std::uint64_t> UffdAsyncTracker::collect(std::span<DirtyBitmap> bitmaps) 
   std::uint64_t fresh = 0;
   for (std::size_t index = 0; index < blocks_.size(); ++index) {
     const auto base = reinterpret_cast<std::uintptr_t>(blocks_[index].host);
-    GODWIT_TRY(pagemap_.scan(blocks_[index].host, blocks_[index].size, written_since,
-                             [&](std::uint64_t start, std::uint64_t end) {
-                               fresh += merge_run(bitmaps[index], {(start - base) / page_size, (end - start) / page_size});
-                             }));
+    GODWIT_TRY(pagemap_.scan(
+        blocks_[index].host, blocks_[index].size, written_since, [&](std::uint64_t start, std::uint64_t end) {
+          fresh += merge_run(bitmaps[index], {(start - base) / page_size, (end - start) / page_size});
+        }));
   }
   return fresh;
 }

@@ -1,12 +1,12 @@
-// Dirty tracking by asynchronous userfault write protection (Linux 6.7): the kernel lifts the protection itself on the
-// first write, and PAGEMAP_SCAN reports and protects again in one step. Exact, without signals or a handler thread;
-// writes inside system calls and by KVM are seen as well.
+// Dirty tracking by asynchronous userfault write protection (Linux 6.7): the kernel lifts the protection
+// itself on the first write, and PAGEMAP_SCAN reports and protects again in one step. Exact, without signals
+// or a handler thread; writes inside system calls and by KVM are seen as well.
 //
-// Costs memory: start() fills in page tables for the whole of the blocks (2 MiB for each GiB never touched), and
-// transparent huge pages are split by the first write into them.
+// Costs memory: start() fills in page tables for the whole of the blocks (2 MiB for each GiB never touched),
+// and transparent huge pages are split by the first write into them.
 //
-// What it does not see as a write: memory given back with madvise(MADV_DONTNEED) or a hole punched into the file. Who
-// does that to guest memory marks the pages (DirtyMarks).
+// What it does not see as a write: memory given back with madvise(MADV_DONTNEED) or a hole punched into the
+// file. Who does that to guest memory marks the pages (DirtyMarks).
 #pragma once
 
 #include <memory>

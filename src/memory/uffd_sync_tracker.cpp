@@ -1,14 +1,13 @@
 #include "memory/uffd_sync_tracker.h"
 
-#include <linux/userfaultfd.h>
-#include <poll.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/thread.h"
@@ -32,9 +31,11 @@ Result<std::unique_ptr<UffdSyncTracker>> UffdSyncTracker::create(Untouched untou
   GODWIT_ASSIGN(const std::uint64_t supported, Userfault::supported_features());
   const bool populate = untouched == Untouched::populate || !(supported & uffd_feature_wp_unpopulated);
   // Shared memory needs a feature of its own; without it start() fails for shared blocks, and only for them.
-  const std::uint64_t features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | (supported & UFFD_FEATURE_WP_HUGETLBFS_SHMEM) |
+  const std::uint64_t features = UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+                                 (supported & UFFD_FEATURE_WP_HUGETLBFS_SHMEM) |
                                  (populate ? 0 : uffd_feature_wp_unpopulated);
-  GODWIT_TRY(Userfault::open(features, Userfault::Reach::everywhere));  // only to know now whether start() can
+  GODWIT_TRY(
+      Userfault::open(features, Userfault::Reach::everywhere));  // only to know now whether start() can
   return std::unique_ptr<UffdSyncTracker>(new UffdSyncTracker(features, populate));
 }
 
@@ -59,7 +60,7 @@ Result<> UffdSyncTracker::protect_all(std::span<const RamBlock> blocks) {
   for (const RamBlock& block : blocks) {
     GODWIT_TRY(userfault_->enlist(block));
     if (populate_) populate_for_reading(block);
-    GODWIT_TRY(userfault_->protect(block.host, block.size));
+    GODWIT_TRY(userfault_->protect_all(block));
   }
   return {};
 }
@@ -85,7 +86,8 @@ Result<std::uint64_t> UffdSyncTracker::collect_block(Tracked& tracked, DirtyBitm
     const std::size_t end = std::min(first + step, tracked.word_count);
     const auto words = std::span(tracked.words.get(), tracked.word_count).subspan(first, end - first);
     // What is marked right after this look is found the next time.
-    if (std::ranges::all_of(words, [](const auto& word) { return word.load(std::memory_order_relaxed) == 0; }))
+    if (std::ranges::all_of(words,
+                            [](const auto& word) { return word.load(std::memory_order_relaxed) == 0; }))
       continue;
 
     const std::lock_guard lock(mutex_);

@@ -1,8 +1,9 @@
-// Dirty tracking by synchronous userfault write protection, for kernels before 6.7: the first write to a protected
-// page stops its thread until a handler thread has noted the page and lifted the protection.
+// Dirty tracking by synchronous userfault write protection, for kernels before 6.7: the first write to a
+// protected page stops its thread until a handler thread has noted the page and lifted the protection.
 //
-// Exact, but each first write costs two thread switches, and writers stand still while the handler does not run.
-// Needs the right to catch faults inside system calls (KVM and read(2) write to guest memory from there).
+// Exact, but each first write costs two thread switches, and writers stand still while the handler does not
+// run. Needs the right to catch faults inside system calls (KVM and read(2) write to guest memory from
+// there).
 #pragma once
 
 #include <atomic>
@@ -20,8 +21,8 @@ namespace godwit::memory {
 
 class UffdSyncTracker final : public DirtyTracker {
  public:
-  /// Never-touched anonymous memory: newer kernels (6.4) protect it as it is; with `populate` it is mapped to the
-  /// shared page of zeros first, as older kernels need it.
+  /// Never-touched anonymous memory: newer kernels (6.4) protect it as it is; with `populate` it is mapped to
+  /// the shared page of zeros first, as older kernels need it.
   enum class Untouched : std::uint8_t { choose, populate };
 
   static Result<std::unique_ptr<UffdSyncTracker>> create(Untouched untouched = Untouched::choose);
@@ -35,7 +36,8 @@ class UffdSyncTracker final : public DirtyTracker {
  private:
   struct Tracked {
     RamBlock block;
-    // Pages written and not collected. Changed under mutex_ only; read without it to find what is worth locking for.
+    // Pages written and not collected. Changed under mutex_ only; read without it to find what is worth
+    // locking for.
     std::unique_ptr<std::atomic<std::uint64_t>[]> words;
     std::size_t word_count = 0;
   };
@@ -51,8 +53,8 @@ class UffdSyncTracker final : public DirtyTracker {
   const bool populate_;
   std::optional<Userfault> userfault_;  // while tracking
   std::vector<Tracked> tracked_;
-  // Noting a page and lifting its protection are one step, and so are collecting a page and protecting it again:
-  // a page must never be writable and forgotten.
+  // Noting a page and lifting its protection are one step, and so are collecting a page and protecting it
+  // again: a page must never be writable and forgotten.
   std::mutex mutex_;
   std::optional<Error> handler_error_;  // guarded by mutex_
   WakeFd wake_;

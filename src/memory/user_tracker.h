@@ -1,4 +1,5 @@
-// The best dirty tracker for memory that nobody but this process's page tables knows about: emulated guests, embedders.
+// The best dirty tracker for memory that nobody but this process's page tables knows about: emulated guests,
+// embedders.
 #pragma once
 
 #include <memory>
@@ -8,8 +9,8 @@
 
 namespace godwit::memory {
 
-/// Asynchronous userfault write protection where the kernel has it, else the synchronous one. The error says what each
-/// of them lacks and what to do about it.
+/// Asynchronous userfault write protection where the kernel has it, else the synchronous one. The error says
+/// what each of them lacks and what to do about it.
 Result<std::unique_ptr<DirtyTracker>> best_user_tracker();
 
 }  // namespace godwit::memory

@@ -1,15 +1,15 @@
 #include "memory/userfault.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <string>
+#include <string_view>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <string>
-#include <string_view>
 
 #include "base/fail.h"
 #include "memory/kernel_abi.h"
@@ -38,13 +38,15 @@ std::unexpected<Error> not_permitted() {
   return std::unexpected<Error>(
       Error("userfaultfd is not permitted to this process")
           .advise("run with CAP_SYS_PTRACE, give access to /dev/userfaultfd, or set "
-                  "/proc/sys/vm/unprivileged_userfaultfd to 1; in a container, allow the system call userfaultfd"));
+                  "/proc/sys/vm/unprivileged_userfaultfd to 1; in a container, allow the system call "
+                  "userfaultfd"));
 }
 
 Result<UniqueFd> open_descriptor(Userfault::Reach reach) {
   UniqueFd fd(open_userfaultfd(0));
   if (fd) return fd;
-  if (errno == ENOSYS) return fail("this kernel has no userfaultfd (it was built without CONFIG_USERFAULTFD)");
+  if (errno == ENOSYS)
+    return fail("this kernel has no userfaultfd (it was built without CONFIG_USERFAULTFD)");
   if (errno != EPERM) return system_error("cannot make a userfaultfd", errno);
 
   // Not by the system call; perhaps by the device, which has ordinary permissions.
@@ -57,6 +59,11 @@ Result<UniqueFd> open_descriptor(Userfault::Reach reach) {
     if (fd) return fd;
   }
   return not_permitted();
+}
+
+/// Bytes that are protected or dismissed at a time. About a millisecond where pages are small.
+std::uint64_t piece_of(const RamBlock& block) {
+  return std::max<std::uint64_t>(16 * 1024 * 1024, block.host_page_size);
 }
 
 }  // namespace
@@ -72,7 +79,8 @@ Result<Userfault> Userfault::open(std::uint64_t features, Reach reach) {
   GODWIT_ASSIGN(const std::uint64_t supported, supported_features());
   for (const Feature& feature : features_by_name)
     if (features & ~supported & feature.bit)
-      return fail("userfaultfd of this kernel lacks {} (Linux {} and later have it)", feature.name, feature.since);
+      return fail("userfaultfd of this kernel lacks {} (Linux {} and later have it)", feature.name,
+                  feature.since);
 
   GODWIT_ASSIGN(UniqueFd fd, open_descriptor(reach));
   uffdio_api api{.api = UFFD_API, .features = features, .ioctls = 0};
@@ -87,19 +95,30 @@ Result<> Userfault::enlist(const RamBlock& block) {
   request.mode = UFFDIO_REGISTER_MODE_WP;
   if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) == 0) return {};
   const int why = errno;
-  if (why == EBUSY)
-    return fail("block '{}': another userfaultfd is on this memory already", block.name);
+  if (why == EBUSY) return fail("block '{}': another userfaultfd is on this memory already", block.name);
   if (why == EINVAL)
-    return fail("block '{}': userfaultfd cannot write-protect this kind of memory on this kernel", block.name);
-  return system_error(fmt::format("block '{}': userfaultfd cannot take {} bytes at {}", block.name, block.size,
-                                  fmt::ptr(block.host)),
+    return fail("block '{}': userfaultfd cannot write-protect this kind of memory on this kernel",
+                block.name);
+  return system_error(fmt::format("block '{}': userfaultfd cannot take {} bytes at {}", block.name,
+                                  block.size, fmt::ptr(block.host)),
                       why);
 }
 
+Result<> Userfault::protect_all(const RamBlock& block) {
+  const std::uint64_t step = piece_of(block);
+  for (std::uint64_t offset = 0; offset < block.size; offset += step)
+    GODWIT_TRY(protect(block.host + offset, std::min(step, block.size - offset)));
+  return {};
+}
+
 void Userfault::dismiss(const RamBlock& block) noexcept {
-  uffdio_range range{.start = reinterpret_cast<std::uintptr_t>(block.host), .len = block.size};
-  // Fails only where the block was never enlisted.
-  ::ioctl(fd_.get(), UFFDIO_UNREGISTER, &range);
+  const std::uint64_t step = piece_of(block);
+  for (std::uint64_t offset = 0; offset < block.size; offset += step) {
+    uffdio_range range{.start = reinterpret_cast<std::uintptr_t>(block.host + offset),
+                       .len = std::min(step, block.size - offset)};
+    // Fails only where the block was never enlisted.
+    ::ioctl(fd_.get(), UFFDIO_UNREGISTER, &range);
+  }
 }
 
 Result<> Userfault::protect(const std::byte* start, std::uint64_t length) {
@@ -115,7 +134,8 @@ Result<> Userfault::change_protection(const std::byte* start, std::uint64_t leng
   request.range = {.start = reinterpret_cast<std::uintptr_t>(start), .len = length};
   request.mode = mode;
   while (::ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &request) < 0) {
-    // EAGAIN: the address space is just being changed by another thread; the request can be repeated as it is.
+    // EAGAIN: the address space is just being changed by another thread; the request can be repeated as it
+    // is.
     if (errno == EAGAIN || errno == EINTR) continue;
     return system_error(fmt::format("userfaultfd cannot {} {} bytes at {}",
                                     mode ? "write-protect" : "release", length, fmt::ptr(start)),

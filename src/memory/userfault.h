@@ -12,23 +12,27 @@ namespace godwit::memory {
 
 class Userfault {
  public:
-  /// Who may fault: threads anywhere, or threads that are not inside a system call. The latter is open to everybody.
+  /// Who may fault: threads anywhere, or threads that are not inside a system call. The latter is open to
+  /// everybody.
   enum class Reach : std::uint8_t { everywhere, user_mode_suffices };
 
   /// What this kernel's userfaultfd can do, as UFFD_FEATURE_* bits; or why there is none.
   static Result<std::uint64_t> supported_features();
 
-  /// A descriptor with exactly these features, non-blocking. The error names the ones the kernel lacks, or what must
-  /// be permitted.
+  /// A descriptor with exactly these features, non-blocking. The error names the ones the kernel lacks, or
+  /// what must be permitted.
   static Result<Userfault> open(std::uint64_t features, Reach reach);
 
   /// Writes to the memory of `block` can be protected from now on; nothing is protected yet.
   Result<> enlist(const RamBlock& block);
-  /// Ends what enlist began: takes all protection away and wakes who waits.
+  /// Protects all of it, piece by piece: a guest on the memory stands still for the length of a piece, not of
+  /// them all.
+  Result<> protect_all(const RamBlock& block);
+  /// Ends what enlist began, piece by piece: takes all protection away and wakes who waits.
   void dismiss(const RamBlock& block) noexcept;
 
-  /// Protects the bytes at `start`, or takes the protection away and wakes who waits for that. Both must be multiples
-  /// of the host page size.
+  /// Protects the bytes at `start`, or takes the protection away and wakes who waits for that. Both must be
+  /// multiples of the host page size.
   Result<> protect(const std::byte* start, std::uint64_t length);
   Result<> unprotect(const std::byte* start, std::uint64_t length);
 

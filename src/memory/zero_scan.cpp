@@ -9,15 +9,14 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "memory/zero_scan.cpp"
 #include <hwy/foreach_target.h>  // must come before highway.h
-
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace godwit::memory::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Most pages that hold data differ in their first bytes, so the first vector is looked at alone; the rest goes in
-// steps of four vectors, whose loads do not wait for each other.
+// Most pages that hold data differ in their first bytes, so the first vector is looked at alone; the rest
+// goes in steps of four vectors, whose loads do not wait for each other.
 bool zero_page(const std::byte* page) {
   const hn::ScalableTag<std::uint64_t> tag;
   const std::size_t lanes = hn::Lanes(tag);
@@ -50,7 +49,9 @@ namespace godwit::memory {
 HWY_EXPORT(zero_page);
 HWY_EXPORT(zero_pages);
 
-bool is_zero_page(const std::byte* page) { return HWY_DYNAMIC_DISPATCH(zero_page)(page); }
+bool is_zero_page(const std::byte* page) {
+  return HWY_DYNAMIC_DISPATCH(zero_page)(page);
+}
 
 std::uint64_t zero_pages_in(const std::byte* first, std::size_t count) {
   assert(count <= 64);

@@ -1,12 +1,10 @@
 #include "memory/zero_scan.h"
 
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-
-#include <hwy/highway.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <rapidcheck/gtest.h>
 #include <string>
 #include <vector>
 

@@ -1,4 +1,5 @@
-// The guest's virtual clock: nanoseconds that pass while the machine runs, and the `timer` section that carries it.
+// The guest's virtual clock: nanoseconds that pass while the machine runs, and the `timer` section that
+// carries it.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,8 @@
 #include <memory>
 #include <mutex>
 
-#include <godwit/device_section.h>
-
 #include <godwit/clock.h>
+#include <godwit/device_section.h>
 
 namespace godwit::vm {
 
@@ -21,8 +21,8 @@ class GuestClock {
   void stop();
   Nanoseconds now() const;
 
-  /// `ticks` gives the time stamp counter to be saved; empty: 0. `take_ticks` gets the one that arrives, before any
-  /// vCPU's section; may be empty. Used with the clock stopped.
+  /// `ticks` gives the time stamp counter to be saved; empty: 0. `take_ticks` gets the one that arrives,
+  /// before any vCPU's section; may be empty. Used with the clock stopped.
   std::unique_ptr<DeviceSection> section(std::function<Result<std::int64_t>()> ticks,
                                          std::function<void(std::int64_t)> take_ticks);
 

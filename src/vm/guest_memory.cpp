@@ -1,8 +1,7 @@
 #include "vm/guest_memory.h"
 
-#include <sys/mman.h>
-
 #include <cerrno>
+#include <sys/mman.h>
 #include <utility>
 
 namespace godwit::vm {

@@ -36,8 +36,8 @@ constexpr auto table = std::to_array<Row>({
     {prelaunch, set_of({running, finish_migrate, inmigrate})},
     {finish_migrate, set_of({running, paused, postmigrate, prelaunch, colo})},
     {restore_vm, set_of({running, prelaunch})},
-    {running, set_of({debug, internal_error, io_error, paused, finish_migrate, restore_vm, save_vm, shutdown, watchdog,
-                      guest_panicked, colo, suspended})},
+    {running, set_of({debug, internal_error, io_error, paused, finish_migrate, restore_vm, save_vm, shutdown,
+                      watchdog, guest_panicked, colo, suspended})},
     {save_vm, set_of({running})},
     {shutdown, set_of({paused, finish_migrate, prelaunch, colo})},
     {suspended, set_of({running, finish_migrate, prelaunch, colo})},
@@ -65,11 +65,14 @@ bool is_legal_move(RunState from, RunState to) {
   return row != table.end() && (row->to & set_of({to})) != 0;
 }
 
-bool needs_reset(RunState state) { return state == internal_error || state == shutdown; }
+bool needs_reset(RunState state) {
+  return state == internal_error || state == shutdown;
+}
 
 Result<> RunStateMachine::check(RunState next) const {
   if (next == state_ || is_legal_move(state_, next)) return {};
-  return fail("the machine cannot go from state '{}' to '{}'", schema::to_string(state_), schema::to_string(next));
+  return fail("the machine cannot go from state '{}' to '{}'", schema::to_string(state_),
+              schema::to_string(next));
 }
 
 Result<> RunStateMachine::to(RunState next) {

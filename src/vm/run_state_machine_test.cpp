@@ -1,7 +1,6 @@
 #include "vm/run_state_machine.h"
 
 #include <gmock/gmock.h>
-
 #include <map>
 #include <set>
 
@@ -14,8 +13,9 @@ using ::testing::HasSubstr;
 TEST(RunStateMachine, AllowsExactlyTheMovesOfTheControlPlane) {
   // control-plane section 3, read once more, from the side of the migration.
   const std::map<RunState, std::set<RunState>> of_migration = {
-      {inmigrate, {running, paused, finish_migrate, prelaunch, postmigrate, colo, suspended, watchdog, guest_panicked,
-                   internal_error, io_error, shutdown}},
+      {inmigrate,
+       {running, paused, finish_migrate, prelaunch, postmigrate, colo, suspended, watchdog, guest_panicked,
+        internal_error, io_error, shutdown}},
       {finish_migrate, {running, paused, postmigrate, prelaunch, colo}},
       {postmigrate, {running, finish_migrate, prelaunch}},
       {colo, {running, prelaunch, shutdown}},
@@ -24,8 +24,8 @@ TEST(RunStateMachine, AllowsExactlyTheMovesOfTheControlPlane) {
     for (const RunState to : schema::all_values<RunState>())
       EXPECT_EQ(is_legal_move(from, to), targets.contains(to))
           << schema::to_string(from) << " -> " << schema::to_string(to);
-  for (const RunState from : {running, paused, prelaunch, postmigrate, suspended, io_error, internal_error, watchdog,
-                              guest_panicked, debug, shutdown, inmigrate})
+  for (const RunState from : {running, paused, prelaunch, postmigrate, suspended, io_error, internal_error,
+                              watchdog, guest_panicked, debug, shutdown, inmigrate})
     EXPECT_TRUE(is_legal_move(from, finish_migrate)) << schema::to_string(from);
   for (const RunState from : {running, paused, suspended, watchdog, shutdown, inmigrate, finish_migrate})
     EXPECT_TRUE(is_legal_move(from, colo)) << schema::to_string(from);

@@ -72,10 +72,12 @@ void VirtualMachine::create_sections() {
 
 void VirtualMachine::add_cpu_sections(unsigned index) {
   CpuState& state = cpu_states_[index];
-  sections_.push_back(make_section("cpu_common", index, cpu_common_table(), state,
-                                   {.before_save = [this, index] { return read_cpu(index); }, .after_load = {}}));
-  sections_.push_back(make_section("cpu", index, cpu_table(), state,
-                                   {.before_save = {}, .after_load = [this, index] { return write_cpu(index); }}));
+  sections_.push_back(
+      make_section("cpu_common", index, cpu_common_table(), state,
+                   {.before_save = [this, index] { return read_cpu(index); }, .after_load = {}}));
+  sections_.push_back(
+      make_section("cpu", index, cpu_table(), state,
+                   {.before_save = {}, .after_load = [this, index] { return write_cpu(index); }}));
 }
 
 Result<> VirtualMachine::read_cpu(unsigned index) {
@@ -183,13 +185,16 @@ Result<> VirtualMachine::reset_devices_and_vcpus() {
   return reset_vcpus();
 }
 
-void VirtualMachine::on_vcpu_reset(unsigned) { observer_.on_guest_reset_request(); }
+void VirtualMachine::on_vcpu_reset(unsigned) {
+  observer_.on_guest_reset_request();
+}
 
 void VirtualMachine::on_vcpu_error(unsigned, const Error& error) {
   {
     const std::lock_guard lock(state_mutex_);
     if (state_.is_running()) {
-      if (auto changed = change_state(RunState::internal_error); !changed) log::error("{}", changed.error().what());
+      if (auto changed = change_state(RunState::internal_error); !changed)
+        log::error("{}", changed.error().what());
     }
   }
   observer_.on_internal_error(error.what());
@@ -211,12 +216,16 @@ void VirtualMachine::write_memory(std::uint64_t guest_address, std::span<const s
   board_->write_memory(guest_address, from);
 }
 
-std::uint32_t VirtualMachine::read_port(std::uint16_t port, unsigned size) { return board_->read_port(port, size); }
+std::uint32_t VirtualMachine::read_port(std::uint16_t port, unsigned size) {
+  return board_->read_port(port, size);
+}
 
 void VirtualMachine::write_port(std::uint16_t port, unsigned size, std::uint32_t value) {
   board_->write_port(port, size, value);
 }
 
-void VirtualMachine::shut_down() { vcpus_.shut_down(); }
+void VirtualMachine::shut_down() {
+  vcpus_.shut_down();
+}
 
 }  // namespace godwit::vm

@@ -52,7 +52,7 @@ TEST(ConfigurationSection, WithEveryPart) {
 }
 
 TEST(ConfigurationSection, LeavesTheNextRecordAlone) {
-  SpanInput in(bytes_of("\x07\0\0\0\4none\x01"s));
+  SpanInput in(bytes_of("\x07\0\0\0\4none\x01"sv));
   EXPECT_EQ(decode_configuration(in).value(), (Configuration{"none", {}, {}, {}}));
   EXPECT_EQ(in.offset(), 9u);
 }

@@ -266,7 +266,7 @@ class Hostile : public testing::TestWithParam<const char*> {};
 TEST_P(Hostile, TruncatedAnywhereIsAnError) {
   const auto stream = golden(GetParam());
   const auto options = options_of(GetParam());
-  const std::size_t step = step_between(stream.size(), 4000);
+  const std::size_t step = step_between(stream.size(), 1500);
   const std::size_t json = test::description_of(stream).size();
   const std::size_t end_without_description = stream.size() - (json == 0 ? 0 : 5 + json);
   for (std::size_t length = 0; length < stream.size();
@@ -282,7 +282,7 @@ TEST_P(Hostile, TruncatedAnywhereIsAnError) {
 TEST_P(Hostile, AFlippedBitIsAnErrorOrAValue) {
   auto stream = golden(GetParam());
   const auto options = options_of(GetParam());
-  const std::size_t step = step_between(stream.size(), 300);
+  const std::size_t step = step_between(stream.size(), 150);
   for (std::size_t at = 0; at < stream.size(); at += at < 400 || at + 1000 > stream.size() ? 1 : step) {
     for (int bit = 0; bit < 8; ++bit) {
       stream[at] ^= static_cast<std::byte>(1 << bit);

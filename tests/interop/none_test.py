@@ -64,13 +64,8 @@ class NoneMachine(unittest.TestCase):
             self.assertEqual(destination.qmp.command("query-status")["status"], "running")
             return source.qmp.command("query-migrate"), source.qmp.names(), destination.qmp.names()
 
-    def each_pair(self):
-        for pair in self.PAIRS:
-            with self.subTest(source=os.path.basename(pair[0]), destination=os.path.basename(pair[1])):
-                yield pair
-
     def test_unix_with_and_without_return_path(self):
-        for source, destination in self.each_pair():
+        for source, destination in self.PAIRS:
             for return_path in (False, True):
                 info, at_source, at_destination = self.move(source, destination, "unix:%s/m" % self.directory,
                                                             {"return-path": return_path})
@@ -79,7 +74,7 @@ class NoneMachine(unittest.TestCase):
                 self.assertEqual((info["ram"]["normal"], info["ram"]["duplicate"]), (9, 4087))
 
     def test_tcp_with_a_port_of_the_listeners_choice(self):
-        for source, destination in self.each_pair():
+        for source, destination in self.PAIRS:
             self.move(source, destination, "tcp:127.0.0.1:0")
 
     def test_both_count_the_same_bytes(self):
@@ -89,7 +84,7 @@ class NoneMachine(unittest.TestCase):
         self.assertEqual(set(figures[0]), set(figures[1]))
 
     def test_through_a_file_with_exec(self):
-        for source, destination in self.each_pair():
+        for source, destination in self.PAIRS:
             state = "%s/state" % self.directory
             with Vm(source, *self.arguments("src", fill=True), directory=self.directory) as vm:
                 vm.qmp.capabilities(events=True)
@@ -101,7 +96,7 @@ class NoneMachine(unittest.TestCase):
             self.assertEqual(self.ram_hash("dst"), SET_A)
 
     def test_ignored_shared_memory_stays_where_it_is(self):
-        for source_program, destination_program in self.each_pair():
+        for source_program, destination_program in self.PAIRS:
             arguments = self.arguments("src", fill=True)
             with Vm(source_program, *arguments, directory=self.directory) as source, \
                  Vm(destination_program, *arguments, "-incoming", "defer", directory=self.directory) as destination:
@@ -116,11 +111,11 @@ class NoneMachine(unittest.TestCase):
 
     def test_a_uuid_is_compared(self):
         uuid = ["-uuid", "12345678-9abc-def0-1122-334455667788"]
-        for source, destination in self.each_pair():
+        for source, destination in self.PAIRS:
             self.move(source, destination, "unix:%s/m" % self.directory, {"validate-uuid": True}, uuid, uuid)
 
     def test_another_uuid_is_refused_and_the_source_goes_on(self):
-        for source_program, destination_program in self.each_pair():
+        for source_program, destination_program in self.PAIRS:
             with Vm(source_program, *self.arguments("src", fill=True), "-uuid", "12345678-9abc-def0-1122-334455667788",
                     directory=self.directory) as source, \
                  Vm(destination_program, *self.arguments("dst"), "-uuid", "00000000-0000-0000-0000-000000000001",
@@ -159,6 +154,9 @@ class OurStream(unittest.TestCase):
         with open(os.path.join(vmm.DATA, "golden", sample_name), "rb") as f:
             sample = f.read()
         # The body of section "timer" is the machine's clock; nothing else may differ.
+        footer = b"" if "nofooter" in sample_name else b"\x7e\0\0\0\x02"
+        boundary = b"\0" * 7 + b"\x10" + footer + b"\x02\0\0\0\x02"  # where a slice ends is a matter of time
+        ours, sample = ours.replace(boundary, b""), sample.replace(boundary, b"")
         clock = sample.index(b"\x05timer") + 6 + 8
         self.assertEqual(len(ours), len(sample))
         self.assertEqual(ours[:clock], sample[:clock])
@@ -180,4 +178,4 @@ class OurStream(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, warnings="ignore")

@@ -113,10 +113,13 @@ class Qmp:
 class Vm:
     """One VMM. Use as a context manager, or call end()."""
 
+    started = 0
+
     def __init__(self, program, *arguments, directory=None, qtest=True):
         self.own_directory = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="godwit-test-")
-        self.name = "%s/%d" % (self.directory, id(self))
+        Vm.started += 1
+        self.name = "%s/%d" % (self.directory, Vm.started)
         self.stderr_path = self.name + ".err"
         command = [program, "-display", "none", "-nodefaults", "-qmp", "unix:%s.qmp,server=on,wait=off" % self.name]
         listener = None

@@ -20,6 +20,9 @@ constexpr Nanoseconds kSliceTime = 50ms;
 /// does so once the guest is loaded, and that moment is the true end of the downtime.
 constexpr Milliseconds kPeerCloseTimeout = 2000ms;
 
+/// Any value but the 1 of the beginning.
+constexpr std::uint32_t kPingBeforeHandOver = 0x676f6477;
+
 wire::Configuration configuration_of(Guest& guest, const Capabilities& capabilities) {
   wire::Configuration configuration;
   configuration.machine = guest.machine_name();
@@ -187,6 +190,7 @@ Result<> OutgoingMigration::switch_over() {
   GODWIT_ASSIGN(const std::string description, save_devices(context_.guest, before, context_.options, devices));
   out_->pending().bytes(devices.data());
   GODWIT_TRY(out_->flush());
+  GODWIT_TRY(confirm_destination());
   if (cancelled()) return fail("The migration was cancelled");
   GODWIT_TRY(hand_over(description));
   return await_destination();
@@ -210,6 +214,20 @@ Result<> OutgoingMigration::send_rest() {
   if (!all) return fail("The migration was cancelled");
   wire::encode_end_of_section(out);
   if (context_.options.send_section_footer) wire::encode_footer(out, ram_section_id);
+  return {};
+}
+
+/// The last look at the destination while the guest is still ours. With a return path it has to answer once it has
+/// loaded everything; without one, it must at least not have closed the connection.
+Result<> OutgoingMigration::confirm_destination() {
+  if (return_path_) {
+    wire::encode_command(out_->pending(), wire::Ping{kPingBeforeHandOver});
+    GODWIT_TRY(out_->flush());
+    return return_path_->wait_for_pong(kPingBeforeHandOver);
+  }
+  if (!channel_->two_way()) return {};
+  GODWIT_ASSIGN(const bool gone, channel_->wait_for_peer_close(Milliseconds(0)));
+  if (gone) return fail("The destination closed the connection before it had the whole guest");
   return {};
 }
 

@@ -72,6 +72,7 @@ class OutgoingMigration {
   Result<> switch_over();
   Result<> wait_before_switchover();
   Result<> send_rest();
+  Result<> confirm_destination();
   Result<> hand_over(const std::string& description);
   Result<> await_destination();
   void finish_completed();

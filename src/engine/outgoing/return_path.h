@@ -1,6 +1,8 @@
 // The source's ear: reads what the destination says on the return path (wire-format section 7.1).
 #pragma once
 
+#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -18,6 +20,9 @@ class ReturnPath {
  public:
   explicit ReturnPath(channel::Channel& channel);
 
+  /// Waits until the destination has answered PING `value`: it has read, and loaded, everything sent before the PING.
+  Result<> wait_for_pong(std::uint32_t value);
+
   /// Waits for SHUT. True: the destination runs the guest. False: it has said that it does not. An error means that
   /// it said neither: nobody here knows.
   Result<bool> wait_for_verdict();
@@ -28,8 +33,9 @@ class ReturnPath {
 
   channel::Channel& channel_;
   std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<std::uint32_t> last_pong_;
   std::optional<Result<bool>> verdict_;
-  Event done_;
   std::jthread thread_;  // last: it uses the members above
 };
 

@@ -1,13 +1,11 @@
 #include "qmp/testing/client.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
+#include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
-
-#include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "qmp/sockets.h"
 
@@ -116,6 +114,8 @@ bool Client::closed_by_peer() {
   return false;
 }
 
-void Client::finish_sending() { ::shutdown(socket_.get(), SHUT_WR); }
+void Client::finish_sending() {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
 
 }  // namespace godwit::qmp::testing

@@ -1,13 +1,12 @@
 // A QMP client for tests: blocking, with a deadline on everything.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/json/object.hpp>
 
 #include "base/system.h"
 
@@ -29,7 +28,8 @@ class Client {
   /// Sends as much as the socket takes without waiting; returns how much that was.
   std::size_t send_what_fits(std::string_view bytes);
 
-  /// The next line as an object; an empty object, and a failed test, after the deadline or at the end of input.
+  /// The next line as an object; an empty object, and a failed test, after the deadline or at the end of
+  /// input.
   boost::json::object receive();
   /// The next line that is not an event.
   boost::json::object reply();

@@ -13,8 +13,7 @@ namespace godwit::qmp::testing {
 
 class MainLoop {
  public:
-  MainLoop()
-      : thread_(start_thread("test-main", [this](const std::stop_token& stop) { run(stop); })) {}
+  MainLoop() : thread_(start_thread("test-main", [this](const std::stop_token& stop) { run(stop); })) {}
 
   void post(std::function<void()> work) {
     {

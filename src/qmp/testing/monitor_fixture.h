@@ -1,17 +1,15 @@
 // A Monitor with a main loop of its own, and commands whose progress a test can hold.
 #pragma once
 
-#include <stdlib.h>
-
 #include <atomic>
+#include <boost/json.hpp>
 #include <filesystem>
 #include <functional>
+#include <gtest/gtest.h>
 #include <mutex>
+#include <stdlib.h>
 #include <string>
 #include <vector>
-
-#include <boost/json.hpp>
-#include <gtest/gtest.h>
 
 #include "base/clock.h"
 #include "qmp/monitor.h"
@@ -24,6 +22,7 @@ namespace godwit::qmp::testing {
 /// Besides the fake machine:
 /// `hold`     in-band: sets holding_, waits for release_
 /// `note`     in-band: records its id-like argument `tag` in notes()
+/// `quit`     in-band: does on_quit()
 /// `announce` both ways: emits the event ANNOUNCED, then returns
 class MonitorTest : public ::testing::Test {
  protected:
@@ -39,6 +38,10 @@ class MonitorTest : public ::testing::Test {
       const std::lock_guard lock(mutex_);
       notes_.emplace_back(arguments.at("tag").as_string());
     });
+    add("quit", false, [this](const boost::json::object&) {
+      const std::lock_guard lock(mutex_);
+      on_quit_();
+    });
     add("announce", true, [this](const boost::json::object&) { monitor_->emit("ANNOUNCED", std::nullopt); });
     monitor_ = std::make_unique<Monitor>(table_, loop_.executor());
   }
@@ -51,8 +54,8 @@ class MonitorTest : public ::testing::Test {
 
   void add(std::string_view name, bool allow_oob, std::function<void(const boost::json::object&)> effect) {
     table_.add({name, allow_oob,
-                [effect = std::move(effect)](const boost::json::object& arguments, Context&)
-                    -> Result<boost::json::value> {
+                [effect = std::move(effect)](const boost::json::object& arguments,
+                                             Context&) -> Result<boost::json::value> {
                   effect(arguments);
                   return boost::json::object();
                 }});
@@ -71,6 +74,11 @@ class MonitorTest : public ::testing::Test {
     return R"({"execute":"note","arguments":{"tag":")" + tag + "\"}}";
   }
 
+  void on_quit(std::function<void()> effect) {
+    const std::lock_guard lock(mutex_);
+    on_quit_ = std::move(effect);
+  }
+
   std::vector<std::string> notes() {
     const std::lock_guard lock(mutex_);
     return notes_;
@@ -85,6 +93,7 @@ class MonitorTest : public ::testing::Test {
   Event release_;
   std::mutex mutex_;
   std::vector<std::string> notes_;
+  std::function<void()> on_quit_;
   MainLoop loop_;
   std::unique_ptr<Monitor> monitor_;
 };

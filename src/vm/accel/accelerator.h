@@ -18,7 +18,7 @@ namespace godwit::vm {
 /// Guest-physical memory that is backed by host memory. Page aligned; slots do not overlap.
 struct RamSlot {
   std::uint64_t guest_address = 0;
-  std::uint64_t size = 0;          ///< bytes
+  std::uint64_t size = 0;  ///< bytes
   std::byte* host = nullptr;
   std::size_t block = 0;           ///< number of the RAM block it shows a part of
   std::uint64_t block_offset = 0;  ///< bytes; where in the block it begins
@@ -54,8 +54,8 @@ class Vcpu {
   /// returns: no access of the guest is half done. An error is final until a new state is set.
   virtual Result<VcpuExit> run() = 0;
 
-  /// From any thread: makes a run() in progress return soon (some microseconds), and every later one at once, until
-  /// clear_interrupt().
+  /// From any thread: makes a run() in progress return soon (some microseconds), and every later one at once,
+  /// until clear_interrupt().
   virtual void interrupt() noexcept = 0;
   virtual void clear_interrupt() noexcept = 0;
 
@@ -68,7 +68,8 @@ class Accelerator {
   virtual ~Accelerator() = default;
   virtual std::string_view name() const = 0;  ///< "kvm", "tcg" or "qtest"
 
-  /// Gives the guest its memory. Called once, before the first vCPU is made; the memory outlives the accelerator.
+  /// Gives the guest its memory. Called once, before the first vCPU is made; the memory outlives the
+  /// accelerator.
   virtual Result<> map_ram(std::span<const RamSlot> slots) = 0;
 
   /// The bus outlives the vCPU, the accelerator too.

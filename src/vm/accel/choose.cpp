@@ -13,7 +13,8 @@
 namespace godwit::vm {
 namespace {
 
-Result<std::unique_ptr<Accelerator>> open_kvm(const AcceleratorRequest& request, const std::string& cpu_model) {
+Result<std::unique_ptr<Accelerator>> open_kvm(const AcceleratorRequest& request,
+                                              const std::string& cpu_model) {
   return KvmAccelerator::open({.dirty_ring_size = request.dirty_ring_size, .cpu_model = cpu_model});
 }
 
@@ -57,9 +58,10 @@ Result<ChosenAccelerator> choose_accelerator(const std::vector<AcceleratorReques
   if (kvm_error) {
     auto unicorn = open_unicorn();
     if (unicorn)
-      return ChosenAccelerator{std::move(*unicorn),
-                               fmt::format("KVM cannot be used ({}): Unicorn runs the guest instead, much slower",
-                                           kvm_error->what())};
+      return ChosenAccelerator{
+          std::move(*unicorn),
+          fmt::format("KVM cannot be used ({}): Unicorn runs the guest instead, much slower",
+                      kvm_error->what())};
     if (idle_suffices) return ChosenAccelerator{std::make_unique<IdleAccelerator>("qtest"), {}};
     return fail("no accelerator can be used: {}; {}", kvm_error->what(), unicorn.error().what());
   }

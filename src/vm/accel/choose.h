@@ -15,9 +15,9 @@ struct ChosenAccelerator {
   std::string note;  ///< one line for the user, empty when the choice is no surprise
 };
 
-/// The first request that can be used wins; names nobody knows are skipped. No request at all: kvm, then tcg. Where kvm
-/// was asked for and cannot be used, Unicorn stands in, and the note says so. `has_vcpus` false: a machine without
-/// processors, for which nothing needs to be executed.
+/// The first request that can be used wins; names nobody knows are skipped. No request at all: kvm, then tcg.
+/// Where kvm was asked for and cannot be used, Unicorn stands in, and the note says so. `has_vcpus` false: a
+/// machine without processors, for which nothing needs to be executed.
 Result<ChosenAccelerator> choose_accelerator(const std::vector<AcceleratorRequest>& requests,
                                              const std::string& cpu_model, bool has_vcpus);
 

@@ -32,7 +32,9 @@ FieldTable<VectorHalf> vector_table(const char* name, const char* low, const cha
 }
 
 FieldTable<VariableMtrr> variable_mtrr_table() {
-  return FieldTable<VariableMtrr>("mtrr_var").field("base", &VariableMtrr::base).field("mask", &VariableMtrr::mask);
+  return FieldTable<VariableMtrr>("mtrr_var")
+      .field("base", &VariableMtrr::base)
+      .field("mask", &VariableMtrr::mask);
 }
 
 void add_general(Table& table) {
@@ -107,29 +109,32 @@ void add_system(Table& table) {
       .since(12)
       .field("env.xstate_bv", &CpuState::xstate_bv)
       .since(12)
-      .structure("env.xmm_regs", &CpuState::ymm_high, vector_table("ymmh_reg", "_q_ZMMReg[2]", "_q_ZMMReg[3]"))
+      .structure("env.xmm_regs", &CpuState::ymm_high,
+                 vector_table("ymmh_reg", "_q_ZMMReg[2]", "_q_ZMMReg[3]"))
       .since(12);
 }
 
 /// A subsection of one field, sent when it is not at its reset value.
 template <typename M>
-void add_word(Table& table, const char* name, const char* field, M CpuState::*member, M reset_value = {}) {
+void add_word(Table& table, const char* name, const char* field, M CpuState::* member, M reset_value = {}) {
   table.subsection(Table(name).field(field, member),
                    [member, reset_value](const CpuState& state) { return state.*member != reset_value; });
 }
 
 void add_subsections(Table& table) {
-  table.subsection(Table("cpu/exception_info")
-                       .field("env.exception_pending", &CpuState::exception_pending)
-                       .field("env.exception_injected", &CpuState::exception_injected)
-                       .field("env.exception_has_payload", &CpuState::exception_has_payload)
-                       .field("env.exception_payload", &CpuState::exception_payload),
-                   [](const CpuState&) { return false; });  // only of use to guests of guests, which we have not
+  table.subsection(
+      Table("cpu/exception_info")
+          .field("env.exception_pending", &CpuState::exception_pending)
+          .field("env.exception_injected", &CpuState::exception_injected)
+          .field("env.exception_has_payload", &CpuState::exception_has_payload)
+          .field("env.exception_payload", &CpuState::exception_payload),
+      [](const CpuState&) { return false; });  // only of use to guests of guests, which we have not
   add_word(table, "cpu/async_pf_msr", "env.async_pf_en_msr", &CpuState::kvm_async_pf);
   add_word(table, "cpu/async_pf_int_msr", "env.async_pf_int_msr", &CpuState::kvm_async_pf_int);
   add_word(table, "cpu/async_pv_eoi_msr", "env.pv_eoi_en_msr", &CpuState::kvm_pv_eoi);
   add_word(table, "cpu/steal_time_msr", "env.steal_time_msr", &CpuState::kvm_steal_time);
-  add_word(table, "cpu/poll_control_msr", "env.poll_control_msr", &CpuState::kvm_poll_control, std::uint64_t{1});
+  add_word(table, "cpu/poll_control_msr", "env.poll_control_msr", &CpuState::kvm_poll_control,
+           std::uint64_t{1});
   table.subsection(Table("cpu/fpop_ip_dp")
                        .field("env.fpop", &CpuState::fpu_opcode)
                        .field("env.fpip", &CpuState::fpu_ip)
@@ -137,7 +142,8 @@ void add_subsections(Table& table) {
                    [](const CpuState& state) { return state.fpu_opcode || state.fpu_ip || state.fpu_dp; });
   add_word(table, "cpu/msr_tsc_adjust", "env.tsc_adjust", &CpuState::tsc_adjust);
   add_word(table, "cpu/msr_tscdeadline", "env.tsc_deadline", &CpuState::tsc_deadline);
-  add_word(table, "cpu/msr_ia32_misc_enable", "env.msr_ia32_misc_enable", &CpuState::misc_enable, std::uint64_t{1});
+  add_word(table, "cpu/msr_ia32_misc_enable", "env.msr_ia32_misc_enable", &CpuState::misc_enable,
+           std::uint64_t{1});
   add_word(table, "cpu/msr_ia32_feature_control", "env.msr_ia32_feature_control", &CpuState::feature_control);
   add_word(table, "cpu/xss", "env.xss", &CpuState::xss);
   add_word(table, "cpu/tsc_khz", "env.tsc_khz", &CpuState::tsc_khz);

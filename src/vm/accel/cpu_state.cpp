@@ -34,8 +34,10 @@ constexpr std::uint64_t cr4_umip = 1u << 11;
 constexpr std::uint64_t cr4_osxsave = 1u << 18;
 constexpr std::uint64_t cr4_smap = 1u << 21;
 
-constexpr std::uint32_t present_data = segment_flag::present | segment_flag::code_or_data | 3u << segment_flag::type_shift;
-constexpr std::uint32_t present_code = segment_flag::present | segment_flag::code_or_data | 0xbu << segment_flag::type_shift;
+constexpr std::uint32_t present_data =
+    segment_flag::present | segment_flag::code_or_data | 3u << segment_flag::type_shift;
+constexpr std::uint32_t present_code =
+    segment_flag::present | segment_flag::code_or_data | 0xbu << segment_flag::type_shift;
 
 std::uint32_t if_set(std::uint64_t value, std::uint64_t bits, std::uint32_t flag) {
   return (value & bits) == bits ? flag : 0;
@@ -51,7 +53,8 @@ std::uint32_t width_flags(const CpuState& state) {
   if (code & segment_flag::wide) flags |= code_32;
   if (state.segments[ss].flags & segment_flag::wide) flags |= stack_32;
   const bool small = !(state.cr0 & cr0_bit::protection) || (state.rflags & rflags_vm) || !(flags & code_32);
-  if (small || state.segments[ds].base || state.segments[es].base || state.segments[ss].base) flags |= bases_needed;
+  if (small || state.segments[ds].base || state.segments[es].base || state.segments[ss].base)
+    flags |= bases_needed;
   return flags;
 }
 
@@ -68,7 +71,8 @@ CpuState reset_cpu(unsigned index) {
   state.tr = {0, 0, 0xffff, segment_flag::present | 0xbu << segment_flag::type_shift};
   state.gdt = {0, 0, 0xffff, 0};
   state.idt = {0, 0, 0xffff, 0};
-  for (std::size_t bank = 0; bank < state.mce_banks.size(); bank += 4) state.mce_banks[bank] = ~std::uint64_t{0};
+  for (std::size_t bank = 0; bank < state.mce_banks.size(); bank += 4)
+    state.mce_banks[bank] = ~std::uint64_t{0};
   if (index != 0) {
     state.mp_state = mp_state::uninitialized;
     state.halted = 1;

@@ -1,5 +1,5 @@
-// The state of one x86 vCPU, the same for every accelerator and laid out as the `cpu` and `cpu_common` sections have
-// it (x86-machine-state sections 3 and 4.2). Plain data.
+// The state of one x86 vCPU, the same for every accelerator and laid out as the `cpu` and `cpu_common`
+// sections have it (x86-machine-state sections 3 and 4.2). Plain data.
 #pragma once
 
 #include <array>
@@ -86,11 +86,12 @@ struct CpuState {
   std::array<std::uint64_t, register_count> registers{};
   std::uint64_t rip = 0;
   std::uint64_t rflags = 2;
-  std::uint32_t hflags = 0;  ///< made from the rest by derive_hflags() when a state is read; ignored when it is set
+  std::uint32_t hflags =
+      0;  ///< made from the rest by derive_hflags() when a state is read; ignored when it is set
   std::uint16_t fpu_control = 0x37f;
-  std::uint16_t fpu_status = 0;  ///< TOP in bits 11 to 13
-  std::uint16_t fpu_tags = 0;    ///< bit i: register i in use
-  std::uint16_t fpu_format = 0;  ///< always 0
+  std::uint16_t fpu_status = 0;      ///< TOP in bits 11 to 13
+  std::uint16_t fpu_tags = 0;        ///< bit i: register i in use
+  std::uint16_t fpu_format = 0;      ///< always 0
   std::array<FpuRegister, 8> fpu{};  ///< in stack order: st(0) first, as FXSAVE and KVM have them
   std::array<Segment, 6> segments{};
   Segment ldt, tr, gdt, idt;
@@ -157,10 +158,12 @@ struct CpuState {
   bool operator==(const CpuState&) const = default;
 };
 
-/// What vCPU number `index` is after power-on or reset: number 0 at the reset vector, the others waiting for SIPI.
+/// What vCPU number `index` is after power-on or reset: number 0 at the reset vector, the others waiting for
+/// SIPI.
 CpuState reset_cpu(unsigned index);
 
-/// The words that QEMU's own translator keeps beside the registers (section 3.3). It trusts them, so they must be right.
+/// The words that QEMU's own translator keeps beside the registers (section 3.3). It trusts them, so they
+/// must be right.
 std::uint32_t derive_hflags(const CpuState& state);
 std::uint32_t derive_hflags2(const CpuState& state);
 

@@ -1,7 +1,6 @@
 #include "vm/accel/cpu_state.h"
 
 #include <gtest/gtest.h>
-
 #include <random>
 
 #include "vm/accel/cpu_section.h"
@@ -90,7 +89,9 @@ TEST(ResetCpu, OnlyTheFirstRuns) {
 CpuState full_state() {
   std::mt19937_64 random(7);
   CpuState state;
-  const auto fill = [&](auto& value) { value = static_cast<std::remove_reference_t<decltype(value)>>(random()); };
+  const auto fill = [&](auto& value) {
+    value = static_cast<std::remove_reference_t<decltype(value)>>(random());
+  };
   for (auto& value : state.registers) fill(value);
   fill(state.rip), fill(state.rflags), fill(state.fpu_control), fill(state.fpu_status), fill(state.fpu_tags);
   for (FpuRegister& value : state.fpu) fill(value.mantissa), fill(value.exponent);
@@ -101,7 +102,8 @@ CpuState full_state() {
   for (auto& value : state.debug) fill(value);
   for (auto* half : {&state.xmm, &state.ymm_high})
     for (VectorHalf& value : *half) fill(value.low), fill(value.high);
-  fill(state.star), fill(state.lstar), fill(state.cstar), fill(state.fmask), fill(state.kernel_gs_base), fill(state.pat);
+  fill(state.star), fill(state.lstar), fill(state.cstar), fill(state.fmask), fill(state.kernel_gs_base),
+      fill(state.pat);
   for (auto& value : state.mtrr_fixed) fill(value);
   for (VariableMtrr& value : state.mtrr_variable) fill(value.base), fill(value.mask);
   for (auto& value : state.mce_banks) fill(value);
@@ -130,9 +132,13 @@ CpuState move(CpuState state, std::size_t expected_size) {
   return loaded;
 }
 
-TEST(CpuSection, TheFixedPartHas1817Bytes) { move(reset_cpu(0), 1817); }
+TEST(CpuSection, TheFixedPartHas1817Bytes) {
+  move(reset_cpu(0), 1817);
+}
 
-TEST(CpuSection, EveryFieldArrives) { move(full_state(), 1817); }
+TEST(CpuSection, EveryFieldArrives) {
+  move(full_state(), 1817);
+}
 
 TEST(CpuSection, SubsectionsComeWhenTheyAreDue) {
   CpuState state = reset_cpu(0);

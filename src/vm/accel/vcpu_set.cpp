@@ -15,7 +15,9 @@ Nanoseconds sleep_time(int percent) {
   return Nanoseconds(static_cast<std::int64_t>(run_slice_ns * share / (1 - share)));
 }
 
-Nanoseconds tick_time(int percent) { return sleep_time(percent) + Nanoseconds(static_cast<std::int64_t>(run_slice_ns)); }
+Nanoseconds tick_time(int percent) {
+  return sleep_time(percent) + Nanoseconds(static_cast<std::int64_t>(run_slice_ns));
+}
 
 }  // namespace
 

@@ -10,10 +10,13 @@ namespace godwit::vm {
 VcpuThread::VcpuThread(unsigned index, std::unique_ptr<Vcpu> vcpu, VcpuObserver& observer)
     : index_(index), vcpu_(std::move(vcpu)), observer_(observer) {}
 
-VcpuThread::~VcpuThread() { shut_down(); }
+VcpuThread::~VcpuThread() {
+  shut_down();
+}
 
 Result<> VcpuThread::start() {
-  thread_ = start_thread("vcpu" + std::to_string(index_), [this](std::stop_token stop) { loop(std::move(stop)); });
+  thread_ =
+      start_thread("vcpu" + std::to_string(index_), [this](std::stop_token stop) { loop(std::move(stop)); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return started_; });
   if (start_error_) return std::unexpected(*start_error_);

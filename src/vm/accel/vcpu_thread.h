@@ -10,12 +10,13 @@
 #include <thread>
 
 #include <godwit/clock.h>
+
 #include "vm/accel/accelerator.h"
 
 namespace godwit::vm {
 
-/// Told, on the vCPU's thread and with no lock held, when a vCPU stops by itself. It is parked by then: stop() does
-/// not wait for the call, and it executes nothing until unpark().
+/// Told, on the vCPU's thread and with no lock held, when a vCPU stops by itself. It is parked by then:
+/// stop() does not wait for the call, and it executes nothing until unpark().
 class VcpuObserver {
  public:
   virtual ~VcpuObserver() = default;
@@ -46,8 +47,8 @@ class VcpuThread {
   /// Lets a vCPU that stopped by itself execute again; for after a new state was set.
   void unpark();
 
-  /// Asks the vCPU to sleep once for `how_long`; dropped if it is stopped or has not yet slept for the last request.
-  /// A stop ends the sleep.
+  /// Asks the vCPU to sleep once for `how_long`; dropped if it is stopped or has not yet slept for the last
+  /// request. A stop ends the sleep.
   void request_sleep(Nanoseconds how_long);
   /// Ends a sleep early and drops a request.
   void cancel_sleep();

@@ -1,8 +1,7 @@
 #include "vm/accel/vcpu_thread.h"
 
-#include <gtest/gtest.h>
-
 #include <condition_variable>
+#include <gtest/gtest.h>
 #include <mutex>
 #include <optional>
 

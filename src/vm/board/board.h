@@ -15,7 +15,8 @@
 
 namespace godwit::vm {
 
-/// The guest-physical address space and the ports. Ports and memory: thread-safe. The rest: with the vCPUs stopped.
+/// The guest-physical address space and the ports. Ports and memory: thread-safe. The rest: with the vCPUs
+/// stopped.
 class Board : public Bus {
  public:
   /// Called, on any thread, with a piece of RAM that somebody other than a vCPU wrote.
@@ -36,8 +37,12 @@ class Board : public Bus {
 
   // Bus
   std::uint32_t read_port(std::uint16_t port, unsigned size) override { return ports_.read(port, size); }
-  void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override { ports_.write(port, size, value); }
-  void read_memory(std::uint64_t guest_address, std::span<std::byte> into) override { memory_.read(guest_address, into); }
+  void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override {
+    ports_.write(port, size, value);
+  }
+  void read_memory(std::uint64_t guest_address, std::span<std::byte> into) override {
+    memory_.read(guest_address, into);
+  }
   void write_memory(std::uint64_t guest_address, std::span<const std::byte> from) override {
     memory_.write(guest_address, from, mark_written_);
   }

@@ -1,9 +1,8 @@
 #include "vm/board/boot_sector.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/fail.h"
 #include "base/system.h"
@@ -16,15 +15,18 @@ Result<Sector> read_boot_sector(const std::string& path) {
   Sector sector;
   std::size_t done = 0;
   while (done < sector.size()) {
-    const ssize_t got = ::pread(file.get(), sector.data() + done, sector.size() - done, static_cast<off_t>(done));
+    const ssize_t got =
+        ::pread(file.get(), sector.data() + done, sector.size() - done, static_cast<off_t>(done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return system_error("cannot read the disk image '" + path + "'", errno);
-    if (got == 0) return fail("cannot boot from '{}': it has {} bytes, a boot sector has {}", path, done, sector_size);
+    if (got == 0)
+      return fail("cannot boot from '{}': it has {} bytes, a boot sector has {}", path, done, sector_size);
     done += static_cast<std::size_t>(got);
   }
   if (sector[510] != std::byte{0x55} || sector[511] != std::byte{0xaa})
-    return fail("cannot boot from '{}': its first sector ends with {:02x} {:02x}, not with the boot signature 55 aa", path,
-                static_cast<unsigned>(sector[510]), static_cast<unsigned>(sector[511]));
+    return fail(
+        "cannot boot from '{}': its first sector ends with {:02x} {:02x}, not with the boot signature 55 aa",
+        path, static_cast<unsigned>(sector[510]), static_cast<unsigned>(sector[511]));
   return sector;
 }
 

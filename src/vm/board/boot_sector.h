@@ -20,7 +20,8 @@ using Sector = std::array<std::byte, sector_size>;
 /// Fails if the image is shorter than a sector or does not end it with the boot signature 55 AA.
 Result<Sector> read_boot_sector(const std::string& path);
 
-/// 16-bit real mode at 0000:7c00, data segments 0, dl the first disk, a stack below the sector (command-line section 5).
+/// 16-bit real mode at 0000:7c00, data segments 0, dl the first disk, a stack below the sector (command-line
+/// section 5).
 CpuState booting_cpu();
 
 }  // namespace godwit::vm

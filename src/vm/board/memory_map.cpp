@@ -28,7 +28,8 @@ std::optional<MemoryMap::Piece> MemoryMap::find(std::uint64_t guest_address, std
   const RamSlot& slot = *--next;
   const std::uint64_t offset = guest_address - slot.guest_address;
   if (offset >= slot.size) return std::nullopt;
-  return Piece{{slot.host + offset, std::min(length, slot.size - offset)}, slot.block, slot.block_offset + offset};
+  return Piece{
+      {slot.host + offset, std::min(length, slot.size - offset)}, slot.block, slot.block_offset + offset};
 }
 
 void MemoryMap::read(std::uint64_t guest_address, std::span<std::byte> into) const {
@@ -47,7 +48,8 @@ void MemoryMap::copy(std::span<std::byte> to, std::span<const std::byte> from) {
 
 std::uint64_t MemoryMap::distance_to_ram(std::uint64_t guest_address) const {
   const auto next = std::ranges::upper_bound(slots_, guest_address, {}, &RamSlot::guest_address);
-  return next == slots_.end() ? std::numeric_limits<std::uint64_t>::max() : next->guest_address - guest_address;
+  return next == slots_.end() ? std::numeric_limits<std::uint64_t>::max()
+                              : next->guest_address - guest_address;
 }
 
 std::vector<RamSlot> pc_memory_layout(std::byte* host, std::uint64_t size) {

@@ -22,7 +22,7 @@ class MemoryMap {
 
   /// RAM from some guest address on.
   struct Piece {
-    std::span<std::byte> bytes;   ///< to the end of the slot at most
+    std::span<std::byte> bytes;  ///< to the end of the slot at most
     std::size_t block = 0;
     std::uint64_t block_offset = 0;
   };
@@ -44,8 +44,8 @@ class MemoryMap {
 
  private:
   static void copy(std::span<std::byte> to, std::span<const std::byte> from);
-  /// Calls step(bytes done so far, piece or null, bytes of this step) until `length` bytes are done. Bytes past the
-  /// end of the address space belong to no RAM.
+  /// Calls step(bytes done so far, piece or null, bytes of this step) until `length` bytes are done. Bytes
+  /// past the end of the address space belong to no RAM.
   template <typename F>
   void walk(std::uint64_t guest_address, std::uint64_t length, F step) const {
     for (std::uint64_t done = 0; done < length;) {
@@ -67,8 +67,8 @@ class MemoryMap {
   std::vector<RamSlot> slots_;
 };
 
-/// The PC's RAM: `size` bytes of block 0 from address 0 on, but for the hole from 640 KiB to 1 MiB and the pages of the
-/// interrupt controllers below 4 GiB. What is hidden stays part of the block.
+/// The PC's RAM: `size` bytes of block 0 from address 0 on, but for the hole from 640 KiB to 1 MiB and the
+/// pages of the interrupt controllers below 4 GiB. What is hidden stays part of the block.
 std::vector<RamSlot> pc_memory_layout(std::byte* host, std::uint64_t size);
 
 }  // namespace godwit::vm

@@ -1,7 +1,6 @@
 #include "vm/board/memory_map.h"
 
 #include <gmock/gmock.h>
-
 #include <vector>
 
 namespace godwit::vm {
@@ -72,7 +71,8 @@ TEST_F(MemoryMapTest, ReadsWhatWasWrittenAndTellsWhere) {
 TEST_F(MemoryMapTest, TheHoleReadsAsOnesAndSwallowsWrites) {
   const auto data = pattern(0x60000 + 32);
   std::vector<std::uint64_t> offsets;
-  map_.write(0xa0000 - 16, data, [&](const MemoryMap::Piece& piece) { offsets.push_back(piece.block_offset); });
+  map_.write(0xa0000 - 16, data,
+             [&](const MemoryMap::Piece& piece) { offsets.push_back(piece.block_offset); });
   EXPECT_THAT(offsets, ElementsAre(0xa0000u - 16, mib));
 
   std::vector<std::byte> back(data.size());

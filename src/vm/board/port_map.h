@@ -18,9 +18,12 @@ class PortDevice {
 class PortMap {
  public:
   /// The device outlives the map.
-  void add(std::uint16_t first, unsigned count, PortDevice& device) { ranges_.push_back({first, count, &device}); }
+  void add(std::uint16_t first, unsigned count, PortDevice& device) {
+    ranges_.push_back({first, count, &device});
+  }
 
-  /// An access of several bytes is one access per byte, lowest port first. A port nobody has reads as all ones.
+  /// An access of several bytes is one access per byte, lowest port first. A port nobody has reads as all
+  /// ones.
   std::uint32_t read(std::uint16_t port, unsigned size) const;
   void write(std::uint16_t port, unsigned size, std::uint32_t value) const;
 

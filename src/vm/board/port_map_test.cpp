@@ -1,7 +1,6 @@
 #include "vm/board/port_map.h"
 
 #include <gmock/gmock.h>
-
 #include <vector>
 
 #include "vm/devices/reset_ports.h"

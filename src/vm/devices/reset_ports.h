@@ -15,7 +15,8 @@ namespace godwit::vm {
 /// A20 is a bit that can be read back: addresses are never cut. Thread-safe.
 class SystemControlPort final : public PortDevice {
  public:
-  explicit SystemControlPort(std::function<void()> request_reset) : request_reset_(std::move(request_reset)) {}
+  explicit SystemControlPort(std::function<void()> request_reset)
+      : request_reset_(std::move(request_reset)) {}
   std::uint8_t read(unsigned offset) override;
   void write(unsigned offset, std::uint8_t value) override;
   void reset();

@@ -5,13 +5,23 @@
 namespace godwit::vm {
 namespace {
 
-enum Offset : unsigned { data, interrupt_enable, identification, line_control, modem_control, line_status, modem_status, scratch };
+enum Offset : unsigned {
+  data,
+  interrupt_enable,
+  identification,
+  line_control,
+  modem_control,
+  line_status,
+  modem_status,
+  scratch
+};
 
 namespace ier {
 constexpr std::uint8_t received = 1, thr_empty = 2, line = 4, modem = 8, mask = 0xf;
 }
 namespace iir {
-constexpr std::uint8_t none = 0x01, modem = 0x00, thr_empty = 0x02, received = 0x04, line = 0x06, timeout = 0x0c;
+constexpr std::uint8_t none = 0x01, modem = 0x00, thr_empty = 0x02, received = 0x04, line = 0x06,
+                       timeout = 0x0c;
 constexpr std::uint8_t id_mask = 0x0f, fifo = 0xc0;
 }  // namespace iir
 namespace fcr {
@@ -42,10 +52,18 @@ std::uint8_t looped_lines(std::uint8_t control) {
 Serial::Serial(std::function<void(std::uint8_t)> transmit, std::function<void(bool)> interrupt)
     : transmit_(std::move(transmit)), interrupt_(std::move(interrupt)) {}
 
-bool Serial::fifo_enabled() const { return (state_.fifo_control & fcr::enable) != 0; }
-bool Serial::has_data() const { return (state_.line_status & lsr::data_ready) != 0; }
-bool Serial::loops_back() const { return (state_.modem_control & mcr::loop) != 0; }
-bool Serial::divisor_latch() const { return (state_.line_control & lcr::divisor_latch) != 0; }
+bool Serial::fifo_enabled() const {
+  return (state_.fifo_control & fcr::enable) != 0;
+}
+bool Serial::has_data() const {
+  return (state_.line_status & lsr::data_ready) != 0;
+}
+bool Serial::loops_back() const {
+  return (state_.modem_control & mcr::loop) != 0;
+}
+bool Serial::divisor_latch() const {
+  return (state_.line_control & lcr::divisor_latch) != 0;
+}
 
 std::uint8_t Serial::read(unsigned offset) {
   const std::lock_guard lock(mutex_);
@@ -203,7 +221,8 @@ void Serial::receive(std::span<const std::uint8_t> bytes) {
 void Serial::update_interrupt() {
   constexpr std::uint8_t triggers[] = {1, 4, 8, 14};
   std::uint8_t id = iir::none;
-  // Fewer bytes than the trigger level are reported as if the line had been silent since: there is no line speed here.
+  // Fewer bytes than the trigger level are reported as if the line had been silent since: there is no line
+  // speed here.
   const bool below_trigger = fifo_enabled() && state_.receive_fifo.count < triggers[state_.fifo_control >> 6];
   state_.timeout_interrupt_pending = has_data() && below_trigger;
   if ((state_.interrupt_enable & ier::line) && (state_.line_status & lsr::error_bits)) {

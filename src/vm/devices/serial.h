@@ -61,14 +61,15 @@ class Serial final : public PortDevice {
  public:
   static constexpr unsigned register_count = 8;
 
-  /// `transmit` gets every byte sent, on the thread that writes it; it may be empty. `interrupt` gets the level of the
-  /// interrupt line when it changes; it may be empty.
+  /// `transmit` gets every byte sent, on the thread that writes it; it may be empty. `interrupt` gets the
+  /// level of the interrupt line when it changes; it may be empty.
   explicit Serial(std::function<void(std::uint8_t)> transmit, std::function<void(bool)> interrupt = {});
 
   std::uint8_t read(unsigned offset) override;
   void write(unsigned offset, std::uint8_t value) override;
 
-  /// Bytes that arrive on the line. They wait here (up to 64 KiB, later ones are lost) until the guest takes them.
+  /// Bytes that arrive on the line. They wait here (up to 64 KiB, later ones are lost) until the guest takes
+  /// them.
   void receive(std::span<const std::uint8_t> bytes);
 
   void reset();

@@ -60,8 +60,9 @@ FieldTable<State> state_table() {
                   [](const State& state) { return state.transmit_fifo.count != 0; })
       .subsection(Table("serial/fifo_timeout_timer").timer("fifo_timeout_timer", &State::fifo_timeout_timer),
                   [](const State& state) { return state.fifo_timeout_timer != -1; })
-      .subsection(Table("serial/timeout_ipending").field("timeout_ipending", &State::timeout_interrupt_pending),
-                  [](const State& state) { return state.timeout_interrupt_pending != 0; })
+      .subsection(
+          Table("serial/timeout_ipending").field("timeout_ipending", &State::timeout_interrupt_pending),
+          [](const State& state) { return state.timeout_interrupt_pending != 0; })
       .subsection(Table("serial/poll")
                       .field("poll_msl", &State::poll_modem_lines)
                       .timer("modem_status_poll", &State::modem_poll_timer),
@@ -71,9 +72,11 @@ FieldTable<State> state_table() {
 }  // namespace
 
 std::unique_ptr<DeviceSection> Serial::section(std::uint32_t instance) {
-  static const auto table = FieldTable<State>("serial", {.version = 3, .minimum_version = 2})
-                                .structure("state", [](State& state) -> State& { return state; }, state_table());
-  return make_section("serial", instance, table, state_, {.before_save = {}, .after_load = [this] { return after_load(); }});
+  static const auto table =
+      FieldTable<State>("serial", {.version = 3, .minimum_version = 2})
+          .structure("state", [](State& state) -> State& { return state; }, state_table());
+  return make_section("serial", instance, table, state_,
+                      {.before_save = {}, .after_load = [this] { return after_load(); }});
 }
 
 Result<> Serial::after_load() {

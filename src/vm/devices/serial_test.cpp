@@ -1,7 +1,6 @@
 #include "vm/devices/serial.h"
 
 #include <gmock/gmock.h>
-
 #include <string>
 
 namespace godwit::vm {
@@ -153,7 +152,8 @@ TEST_F(SerialTest, TheIdleSectionHasElevenBytes) {
   const std::uint8_t expected[] = {0x00, 0x0c, 0x00, 0x00, 0x01, 0x00, 0x08, 0x60, 0xb0, 0x00, 0x00};
   ASSERT_EQ(out.size(), std::size(expected));
   EXPECT_TRUE(std::equal(out.data().begin(), out.data().end(), std::as_bytes(std::span(expected)).begin()));
-  EXPECT_THAT(description, HasSubstr(R"("name": "state", "type": "struct", "struct": {"vmsd_name": "serial")"));
+  EXPECT_THAT(description,
+              HasSubstr(R"("name": "state", "type": "struct", "struct": {"vmsd_name": "serial")"));
   EXPECT_THAT(description, HasSubstr("fcr_vmstate"));
 }
 
@@ -166,7 +166,8 @@ TEST_F(SerialTest, MovesWithReceivedBytesAndPendingInterrupt) {
 
   std::string sent;
   bool line = false;
-  Serial other([&](std::uint8_t byte) { sent.push_back(static_cast<char>(byte)); }, [&](bool level) { line = level; });
+  Serial other([&](std::uint8_t byte) { sent.push_back(static_cast<char>(byte)); },
+               [&](bool level) { line = level; });
   ASSERT_TRUE(load(other, save(serial_)));
   EXPECT_TRUE(line);
   EXPECT_EQ(other.read(iir), 0xcc);

@@ -1,10 +1,9 @@
 #include "vm/testing/witness.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstring>
+#include <stdlib.h>
+#include <unistd.h>
 
 namespace godwit::vm::testing {
 namespace {
@@ -53,6 +52,8 @@ TemporaryFile::TemporaryFile(std::span<const std::byte> contents) {
   ::close(fd);
 }
 
-TemporaryFile::~TemporaryFile() { ::unlink(path_.c_str()); }
+TemporaryFile::~TemporaryFile() {
+  ::unlink(path_.c_str());
+}
 
 }  // namespace godwit::vm::testing

@@ -16,8 +16,8 @@ extern const std::array<std::uint8_t, 512> witness_image;
 struct WitnessParameters {
   std::int32_t fill_pages = 64;
   std::int32_t hot_pages = 16;
-  std::int32_t words = 1;       ///< rewritten per page
-  std::int32_t ticks = 0;       ///< of the time stamp counter, per page at least
+  std::int32_t words = 1;         ///< rewritten per page
+  std::int32_t ticks = 0;         ///< of the time stamp counter, per page at least
   std::int32_t gap = 0x7fffffff;  ///< ticks from which a gap is recorded
   std::int32_t kind = -1;
 };

@@ -21,6 +21,8 @@ class IdleVcpu final : public Vcpu {
 
 }  // namespace
 
-Result<std::unique_ptr<Vcpu>> IdleAccelerator::create_vcpu(unsigned, Bus&) { return std::make_unique<IdleVcpu>(); }
+Result<std::unique_ptr<Vcpu>> IdleAccelerator::create_vcpu(unsigned, Bus&) {
+  return std::make_unique<IdleVcpu>();
+}
 
 }  // namespace godwit::vm

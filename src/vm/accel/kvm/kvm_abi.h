@@ -1,14 +1,14 @@
-// Structures and request numbers of KVM that end in a flexible array. The kernel's header declares those arrays in a
-// way that gives them a size in C++, and with it wrong offsets and wrong request numbers; these are right.
+// Structures and request numbers of KVM that end in a flexible array. The kernel's header declares those
+// arrays in a way that gives them a size in C++, and with it wrong offsets and wrong request numbers; these
+// are right.
 #pragma once
-
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <linux/kvm.h>
 #include <span>
+#include <sys/ioctl.h>
 #include <vector>
 
 namespace godwit::vm::abi {

@@ -1,9 +1,8 @@
 #include "vm/accel/kvm/kvm_accelerator.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <bit>
+#include <fcntl.h>
 #include <utility>
 
 #include "base/fail.h"
@@ -72,7 +71,8 @@ Result<> KvmAccelerator::enable_dirty_ring() {
     return {};
   }
   if (options_.dirty_ring_size > most)
-    return fail("dirty-ring-size {} is above {}, the most this kernel can have", options_.dirty_ring_size, most);
+    return fail("dirty-ring-size {} is above {}, the most this kernel can have", options_.dirty_ring_size,
+                most);
   std::uint32_t entries = std::bit_ceil(options_.dirty_ring_size);
   if (entries < least_dirty_ring_entries) {
     log::warn("dirty-ring-size {} is too small to be emptied in time; using {}", options_.dirty_ring_size,
@@ -112,11 +112,13 @@ Result<> KvmAccelerator::map_ram(std::span<const RamSlot> slots) {
 }
 
 Result<std::unique_ptr<Vcpu>> KvmAccelerator::create_vcpu(unsigned index, Bus& bus) {
-  GODWIT_ASSIGN(const int fd, kvm_call(vm_, KVM_CREATE_VCPU, static_cast<unsigned long>(index), "create a vCPU"));
+  GODWIT_ASSIGN(const int fd,
+                kvm_call(vm_, KVM_CREATE_VCPU, static_cast<unsigned long>(index), "create a vCPU"));
   vcpu_fds_.push_back(fd);
-  return KvmVcpu::create(UniqueFd(fd), run_size_, index, bus,
-                         {.cpuid = cpuid_, .msr_indices = msr_indices_, .has_apic = options_.interrupt_controllers},
-                         [this] { return reap_dirty_rings(); });
+  return KvmVcpu::create(
+      UniqueFd(fd), run_size_, index, bus,
+      {.cpuid = cpuid_, .msr_indices = msr_indices_, .has_apic = options_.interrupt_controllers},
+      [this] { return reap_dirty_rings(); });
 }
 
 Result<std::unique_ptr<DirtyTracker>> KvmAccelerator::create_dirty_tracker() {

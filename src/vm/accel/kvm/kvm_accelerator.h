@@ -1,9 +1,8 @@
 // Linux KVM: one virtual machine, its memory slots and what its processors look like.
 #pragma once
 
-#include <linux/kvm.h>
-
 #include <atomic>
+#include <linux/kvm.h>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,9 +15,9 @@
 namespace godwit::vm {
 
 struct KvmOptions {
-  std::uint32_t dirty_ring_size = 0;  ///< entries per vCPU; 0: the dirty log
-  std::string cpu_model;              ///< as given to -cpu
-  bool interrupt_controllers = false; ///< the kernel's local APICs and I/O APIC
+  std::uint32_t dirty_ring_size = 0;   ///< entries per vCPU; 0: the dirty log
+  std::string cpu_model;               ///< as given to -cpu
+  bool interrupt_controllers = false;  ///< the kernel's local APICs and I/O APIC
 };
 
 class KvmAccelerator final : public Accelerator {
@@ -45,7 +44,7 @@ class KvmAccelerator final : public Accelerator {
   std::vector<kvm_cpuid_entry2> cpuid_;
   std::vector<std::uint32_t> msr_indices_;
   std::vector<RamSlot> slots_;
-  std::vector<int> vcpu_fds_;  ///< owned by the vCPUs
+  std::vector<int> vcpu_fds_;                                         ///< owned by the vCPUs
   std::atomic<memory::KvmDirtyRingTracker*> ring_tracker_ = nullptr;  ///< owned by who asked for it
 };
 

@@ -31,8 +31,10 @@ std::vector<MsrPlace> msr_places(CpuState& state) {
       {0x4b564d05, &state.kvm_poll_control},
       {0x2ff, &state.mtrr_default},
   };
-  constexpr std::uint32_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
-  for (std::size_t i = 0; i < state.mtrr_fixed.size(); ++i) places.push_back({fixed[i], &state.mtrr_fixed[i]});
+  constexpr std::uint32_t fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                     0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+  for (std::size_t i = 0; i < state.mtrr_fixed.size(); ++i)
+    places.push_back({fixed[i], &state.mtrr_fixed[i]});
   for (std::size_t i = 0; i < state.mtrr_variable.size(); ++i) {
     const auto index = static_cast<std::uint32_t>(0x200 + 2 * i);
     places.push_back({index, &state.mtrr_variable[i].base});

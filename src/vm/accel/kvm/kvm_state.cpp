@@ -50,7 +50,7 @@ Result<> set_part(int fd, unsigned long request, T& part, const char* what) {
 // ---- general registers
 
 /// KVM's structure is not in the encoding order.
-constexpr unsigned long long kvm_regs::*register_members[register_count] = {
+constexpr unsigned long long kvm_regs::* register_members[register_count] = {
     &kvm_regs::rax, &kvm_regs::rcx, &kvm_regs::rdx, &kvm_regs::rbx, &kvm_regs::rsp, &kvm_regs::rbp,
     &kvm_regs::rsi, &kvm_regs::rdi, &kvm_regs::r8,  &kvm_regs::r9,  &kvm_regs::r10, &kvm_regs::r11,
     &kvm_regs::r12, &kvm_regs::r13, &kvm_regs::r14, &kvm_regs::r15};
@@ -78,9 +78,9 @@ Segment from_kvm(const kvm_segment& from) {
   using namespace segment_flag;
   Segment to{from.selector, from.base, from.limit, 0};
   to.flags = static_cast<std::uint32_t>(from.type) << type_shift | (from.s ? code_or_data : 0u) |
-             static_cast<std::uint32_t>(from.dpl) << dpl_shift | (from.present && !from.unusable ? present : 0u) |
-             (from.avl ? available : 0u) | (from.l ? long_code : 0u) | (from.db ? wide : 0u) |
-             (from.g ? granular : 0u);
+             static_cast<std::uint32_t>(from.dpl) << dpl_shift |
+             (from.present && !from.unusable ? present : 0u) | (from.avl ? available : 0u) |
+             (from.l ? long_code : 0u) | (from.db ? wide : 0u) | (from.g ? granular : 0u);
   return to;
 }
 
@@ -102,13 +102,14 @@ kvm_segment to_kvm(const Segment& from) {
   return to;
 }
 
-constexpr kvm_segment kvm_sregs::*segment_members[6] = {&kvm_sregs::es, &kvm_sregs::cs, &kvm_sregs::ss,
-                                                        &kvm_sregs::ds, &kvm_sregs::fs, &kvm_sregs::gs};
+constexpr kvm_segment kvm_sregs::* segment_members[6] = {&kvm_sregs::es, &kvm_sregs::cs, &kvm_sregs::ss,
+                                                         &kvm_sregs::ds, &kvm_sregs::fs, &kvm_sregs::gs};
 
 Result<> get_special_registers(int fd, CpuState& state) {
   kvm_sregs sregs{};
   GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
-  for (std::size_t i = 0; i < state.segments.size(); ++i) state.segments[i] = from_kvm(sregs.*segment_members[i]);
+  for (std::size_t i = 0; i < state.segments.size(); ++i)
+    state.segments[i] = from_kvm(sregs.*segment_members[i]);
   if (!(sregs.cr0 & cr0_bit::protection))
     for (Segment& segment : state.segments) segment.flags &= ~segment_flag::dpl_mask;
   state.ldt = from_kvm(sregs.ldt);
@@ -131,7 +132,8 @@ Result<> set_special_registers(int fd, const CpuState& state) {
   kvm_sregs sregs{};
   // What belongs to the APIC stays as it is.
   GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
-  for (std::size_t i = 0; i < state.segments.size(); ++i) sregs.*segment_members[i] = to_kvm(state.segments[i]);
+  for (std::size_t i = 0; i < state.segments.size(); ++i)
+    sregs.*segment_members[i] = to_kvm(state.segments[i]);
   if (!(state.cr0 & cr0_bit::protection))
     for (auto member : segment_members) (sregs.*member).dpl = 0;
   sregs.ldt = to_kvm(state.ldt);
@@ -182,9 +184,11 @@ Result<> get_vectors(int fd, CpuState& state) {
   state.fpu_dp = read_at<uint64_t>(area, fdp);
   state.mxcsr = read_at<std::uint32_t>(area, mxcsr);
   for (std::size_t i = 0; i < state.fpu.size(); ++i)
-    state.fpu[i] = {read_at<uint64_t>(area, fpr + i * fpr_stride), read_at<std::uint16_t>(area, fpr + i * fpr_stride + 8)};
+    state.fpu[i] = {read_at<uint64_t>(area, fpr + i * fpr_stride),
+                    read_at<std::uint16_t>(area, fpr + i * fpr_stride + 8)};
   state.xstate_bv = read_at<uint64_t>(area, xstate_bv);
-  for (std::size_t i = 0; i < state.xmm.size(); ++i) state.xmm[i] = read_at<VectorHalf>(area, xmm + i * sizeof(VectorHalf));
+  for (std::size_t i = 0; i < state.xmm.size(); ++i)
+    state.xmm[i] = read_at<VectorHalf>(area, xmm + i * sizeof(VectorHalf));
   state.ymm_high = {};
   if (state.xstate_bv & avx_component)
     for (std::size_t i = 0; i < state.ymm_high.size(); ++i)
@@ -206,7 +210,8 @@ Result<> set_vectors(int fd, const CpuState& state, uint64_t components) {
     write_at(area, fpr + i * fpr_stride, state.fpu[i].mantissa);
     write_at(area, fpr + i * fpr_stride + 8, state.fpu[i].exponent);
   }
-  for (std::size_t i = 0; i < state.xmm.size(); ++i) write_at(area, xmm + i * sizeof(VectorHalf), state.xmm[i]);
+  for (std::size_t i = 0; i < state.xmm.size(); ++i)
+    write_at(area, xmm + i * sizeof(VectorHalf), state.xmm[i]);
   for (std::size_t i = 0; i < state.ymm_high.size(); ++i)
     write_at(area, ymm_high + i * sizeof(VectorHalf), state.ymm_high[i]);
   write_at(area, xstate_bv, state.xstate_bv & components);
@@ -379,7 +384,8 @@ void KvmStateAccess::set_msrs(const CpuState& state) const {
   CpuState copy = state;
   std::vector<kvm_msr_entry> wanted;
   for (const MsrPlace& place : msr_places(copy))
-    if (std::ranges::binary_search(readable_msrs_, place.index)) wanted.push_back({place.index, 0, place.value()});
+    if (std::ranges::binary_search(readable_msrs_, place.index))
+      wanted.push_back({place.index, 0, place.value()});
 
   // KVM stops at the first register that it refuses: go on behind it.
   for (std::size_t done = 0; done < wanted.size();) {
@@ -388,7 +394,8 @@ void KvmStateAccess::set_msrs(const CpuState& state) const {
     const int set = ::ioctl(fd_, abi::set_msrs, request.header());
     done += static_cast<std::size_t>(std::max(set, 0));
     if (done == wanted.size()) break;
-    log::debug("KVM does not take {:#x} for the model specific register {:#x}", wanted[done].data, wanted[done].index);
+    log::debug("KVM does not take {:#x} for the model specific register {:#x}", wanted[done].data,
+               wanted[done].index);
     ++done;
   }
 }

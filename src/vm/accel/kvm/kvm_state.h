@@ -2,7 +2,6 @@
 #pragma once
 
 #include <linux/kvm.h>
-
 #include <span>
 #include <vector>
 

@@ -1,11 +1,10 @@
 #include "vm/accel/kvm/kvm_vcpu.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <signal.h>
+#include <sys/mman.h>
 #include <utility>
 
 #include "base/fail.h"
@@ -20,7 +19,7 @@ constexpr int kick_signal = SIGUSR1;
 void install_kick_handler() {
   static std::once_flag once;
   std::call_once(once, [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = [](int) {};
     ::sigaction(kick_signal, &action, nullptr);
   });
@@ -29,10 +28,14 @@ void install_kick_handler() {
 /// In the words of the kernel's documentation; the numbers of KVM_EXIT_INTERNAL_ERROR.
 const char* internal_error_text(std::uint32_t suberror) {
   switch (suberror) {
-    case KVM_INTERNAL_ERROR_EMULATION: return "an instruction that it cannot interpret";
-    case KVM_INTERNAL_ERROR_SIMUL_EX: return "an exception while it delivered another";
-    case KVM_INTERNAL_ERROR_DELIVERY_EV: return "an unexpected exit while it delivered an event";
-    default: return "an internal error";
+    case KVM_INTERNAL_ERROR_EMULATION:
+      return "an instruction that it cannot interpret";
+    case KVM_INTERNAL_ERROR_SIMUL_EX:
+      return "an exception while it delivered another";
+    case KVM_INTERNAL_ERROR_DELIVERY_EV:
+      return "an unexpected exit while it delivered an event";
+    default:
+      return "an internal error";
   }
 }
 
@@ -40,7 +43,11 @@ const char* internal_error_text(std::uint32_t suberror) {
 
 KvmVcpu::KvmVcpu(UniqueFd fd, Mapping run_page, unsigned index, Bus& bus, bool has_apic,
                  std::function<Result<>()> reap_dirty_rings)
-    : fd_(std::move(fd)), run_page_(std::move(run_page)), index_(index), bus_(bus), has_apic_(has_apic),
+    : fd_(std::move(fd)),
+      run_page_(std::move(run_page)),
+      index_(index),
+      bus_(bus),
+      has_apic_(has_apic),
       reap_dirty_rings_(std::move(reap_dirty_rings)) {}
 
 Result<std::unique_ptr<Vcpu>> KvmVcpu::create(UniqueFd fd, std::size_t run_size, unsigned index, Bus& bus,
@@ -48,8 +55,8 @@ Result<std::unique_ptr<Vcpu>> KvmVcpu::create(UniqueFd fd, std::size_t run_size,
                                               std::function<Result<>()> reap_dirty_rings) {
   install_kick_handler();
   GODWIT_ASSIGN(Mapping page, Mapping::map(run_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get()));
-  std::unique_ptr<KvmVcpu> self(new KvmVcpu(std::move(fd), std::move(page), index, bus, traits.has_apic,
-                                            std::move(reap_dirty_rings)));
+  std::unique_ptr<KvmVcpu> self(
+      new KvmVcpu(std::move(fd), std::move(page), index, bus, traits.has_apic, std::move(reap_dirty_rings)));
   GODWIT_TRY(self->access_.prepare(self->fd_.get(), index, traits));
   return self;
 }
@@ -70,14 +77,17 @@ void KvmVcpu::interrupt() noexcept {
   ::pthread_kill(thread_, kick_signal);
 }
 
-void KvmVcpu::clear_interrupt() noexcept { std::atomic_ref(page()->immediate_exit).store(0); }
+void KvmVcpu::clear_interrupt() noexcept {
+  std::atomic_ref(page()->immediate_exit).store(0);
+}
 
 Result<VcpuExit> KvmVcpu::run() {
   if (waiting_) return VcpuExit::halted;
   for (;;) {
     const int result = ::ioctl(fd_.get(), KVM_RUN, 0ul);
     if (result < 0) {
-      // Only here is an access that the guest began complete: KVM_RUN finishes it before it looks at the flag.
+      // Only here is an access that the guest began complete: KVM_RUN finishes it before it looks at the
+      // flag.
       if (errno == EINTR || errno == EAGAIN) {
         if (std::atomic_ref(page()->immediate_exit).load() != 0) return VcpuExit::interrupted;
         continue;

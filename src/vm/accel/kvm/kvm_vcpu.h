@@ -1,12 +1,11 @@
 // One KVM vCPU.
 #pragma once
 
-#include <linux/kvm.h>
-#include <pthread.h>
-
 #include <functional>
+#include <linux/kvm.h>
 #include <memory>
 #include <optional>
+#include <pthread.h>
 
 #include "base/system.h"
 #include "vm/accel/accelerator.h"
@@ -17,7 +16,8 @@ namespace godwit::vm {
 class KvmVcpu final : public Vcpu {
  public:
   static Result<std::unique_ptr<Vcpu>> create(UniqueFd fd, std::size_t run_size, unsigned index, Bus& bus,
-                                              const KvmCpuTraits& traits, std::function<Result<>()> reap_dirty_rings);
+                                              const KvmCpuTraits& traits,
+                                              std::function<Result<>()> reap_dirty_rings);
 
   Result<> attach() override;
   Result<VcpuExit> run() override;

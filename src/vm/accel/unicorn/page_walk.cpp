@@ -19,7 +19,8 @@ std::optional<std::uint64_t> read_entry(const MemoryMap& memory, std::uint64_t p
 
 }  // namespace
 
-std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap& memory, std::uint64_t linear) {
+std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap& memory,
+                                         std::uint64_t linear) {
   if (!(state.cr0 & cr0_bit::paging)) return linear;
   if (!(state.efer & efer_bit::long_mode_active)) return std::nullopt;
   std::uint64_t table = state.cr3 & address_mask;
@@ -35,7 +36,8 @@ std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap&
   }
 }
 
-bool read_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear, std::span<std::byte> into) {
+bool read_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear,
+                 std::span<std::byte> into) {
   for (std::byte& byte : into) {
     const auto physical = to_physical(state, memory, linear++);
     const auto piece = physical ? memory.find(*physical, 1) : std::nullopt;

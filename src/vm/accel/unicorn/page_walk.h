@@ -10,11 +10,13 @@
 
 namespace godwit::vm {
 
-/// With paging off, or on in long mode (4 levels). Nothing where no page is mapped, or in another kind of paging.
-/// Checks no access rights.
-std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap& memory, std::uint64_t linear);
+/// With paging off, or on in long mode (4 levels). Nothing where no page is mapped, or in another kind of
+/// paging. Checks no access rights.
+std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap& memory,
+                                         std::uint64_t linear);
 
 /// Reads linear memory; false if some of it is not mapped to RAM.
-bool read_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear, std::span<std::byte> into);
+bool read_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear,
+                 std::span<std::byte> into);
 
 }  // namespace godwit::vm

@@ -67,7 +67,9 @@ bool is_privileged(const CpuState& state) {
   return !(state.cr0 & cr0_bit::protection) || state.segments[ss].dpl() == 0;
 }
 
-std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
+std::uint32_t low(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value);
+}
 
 bool write_efer(CpuState& state, std::uint64_t end) {
   if (low(state.registers[rcx]) != efer_msr || !is_privileged(state)) return false;
@@ -157,11 +159,16 @@ bool interpret_system_instruction(CpuState& state, const MemoryMap& memory) {
   if (instruction.byte() == 0xeb) return jump_short(state, instruction);
   if (instruction.byte() != 0x0f || !instruction.next()) return false;
   switch (instruction.byte()) {
-    case 0x07: return return_to_ring_3(state, instruction);
-    case 0x22: return activate_long_mode(state, instruction);
-    case 0x30: return write_efer(state, instruction.end());
-    case 0x32: return read_efer(state, instruction.end());
-    default: return false;
+    case 0x07:
+      return return_to_ring_3(state, instruction);
+    case 0x22:
+      return activate_long_mode(state, instruction);
+    case 0x30:
+      return write_efer(state, instruction.end());
+    case 0x32:
+      return read_efer(state, instruction.end());
+    default:
+      return false;
   }
 }
 

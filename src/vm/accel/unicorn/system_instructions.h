@@ -1,5 +1,6 @@
-// The instructions on the way into long mode and down to ring 3, which Unicorn cannot execute: it emulates either a
-// processor that never leaves 64-bit mode or one that never enters it. They are interpreted here, on a CpuState.
+// The instructions on the way into long mode and down to ring 3, which Unicorn cannot execute: it emulates
+// either a processor that never leaves 64-bit mode or one that never enters it. They are interpreted here, on
+// a CpuState.
 #pragma once
 
 #include <cstddef>
@@ -17,12 +18,13 @@ bool is_64_bit_code(const CpuState& state);
 /// Long mode, but 16-bit or 32-bit code: what Unicorn has no engine for.
 bool is_compatibility_code(const CpuState& state);
 
-/// Executes the instruction at rip if it is one of these: RDMSR and WRMSR of EFER, MOV to CR0 that activates long mode,
-/// in long mode outside of 64-bit code JMP short and far JMP, SYSRET. False, and nothing is changed, if it is another.
+/// Executes the instruction at rip if it is one of these: RDMSR and WRMSR of EFER, MOV to CR0 that activates
+/// long mode, in long mode outside of 64-bit code JMP short and far JMP, SYSRET. False, and nothing is
+/// changed, if it is another.
 bool interpret_system_instruction(CpuState& state, const MemoryMap& memory);
 
-/// Where in code outside of 64-bit mode one of these may begin, at or after `from`: true also of bytes that only look
-/// so. Nothing if nowhere.
+/// Where in code outside of 64-bit mode one of these may begin, at or after `from`: true also of bytes that
+/// only look so. Nothing if nowhere.
 std::optional<std::size_t> find_system_instruction(std::span<const std::byte> code, std::size_t from);
 
 /// A segment as a descriptor says.

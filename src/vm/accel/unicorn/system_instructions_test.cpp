@@ -1,8 +1,7 @@
 #include "vm/accel/unicorn/system_instructions.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+#include <gtest/gtest.h>
 #include <vector>
 
 #include "vm/accel/unicorn/page_walk.h"
@@ -18,10 +17,13 @@ class SystemInstructions : public ::testing::Test {
     const std::uint8_t values[] = {static_cast<std::uint8_t>(bytes)...};
     std::memcpy(ram_.data() + address, values, sizeof values);
   }
-  void quad(std::uint64_t address, std::uint64_t value) { std::memcpy(ram_.data() + address, &value, sizeof value); }
+  void quad(std::uint64_t address, std::uint64_t value) {
+    std::memcpy(ram_.data() + address, &value, sizeof value);
+  }
   bool step() { return interpret_system_instruction(state_, memory_); }
 
-  /// Page tables at 0x10000: the first GiB in 2 MiB pages, but for one 4 KiB page at 0x200000 that shows 0x5000.
+  /// Page tables at 0x10000: the first GiB in 2 MiB pages, but for one 4 KiB page at 0x200000 that shows
+  /// 0x5000.
   void map_pages() {
     quad(0x10000, 0x11007);
     quad(0x11000, 0x12007);
@@ -69,8 +71,8 @@ TEST_F(SystemInstructions, EntersLongModeAndJumpsTo64BitCode) {
   map_pages();
   state_.efer = efer_bit::long_mode_enable;
   state_.registers[rax] = 0x80000011;
-  code(0x7c00, 0x0f, 0x22, 0xc0, 0xeb, 0x02);          // mov cr0, eax; jmp short
-  code(0x7c07, 0xea, 0x00, 0x7d, 0x08, 0x00);          // ljmp 8:7d00
+  code(0x7c00, 0x0f, 0x22, 0xc0, 0xeb, 0x02);  // mov cr0, eax; jmp short
+  code(0x7c07, 0xea, 0x00, 0x7d, 0x08, 0x00);  // ljmp 8:7d00
   quad(0x6008, 0x00209a0000000000);
   state_.gdt = {0, 0x6000, 15, 0};
   ASSERT_TRUE(step());

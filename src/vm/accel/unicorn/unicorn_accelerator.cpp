@@ -22,6 +22,8 @@ Result<std::unique_ptr<Vcpu>> UnicornAccelerator::create_vcpu(unsigned index, Bu
   return UnicornVcpu::create(index, memory_, bus);
 }
 
-Result<std::unique_ptr<DirtyTracker>> UnicornAccelerator::create_dirty_tracker() { return memory::best_user_tracker(); }
+Result<std::unique_ptr<DirtyTracker>> UnicornAccelerator::create_dirty_tracker() {
+  return memory::best_user_tracker();
+}
 
 }  // namespace godwit::vm

@@ -1,5 +1,5 @@
-// Unicorn: guests where there is no KVM. It executes code; it delivers no interrupts and no exceptions, and its time
-// stamp counter is the host's.
+// Unicorn: guests where there is no KVM. It executes code; it delivers no interrupts and no exceptions, and
+// its time stamp counter is the host's.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,7 @@
 #include "vm/accel/unicorn/unicorn_engine.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
+#include <sys/mman.h>
 #include <vector>
 
 #include "base/fail.h"
@@ -20,9 +19,12 @@ Result<> check(uc_err error, const char* what) {
 
 uc_mode unicorn_mode(EngineMode mode) {
   switch (mode) {
-    case EngineMode::real: return UC_MODE_16;
-    case EngineMode::protected_32: return UC_MODE_32;
-    case EngineMode::wide: return UC_MODE_64;
+    case EngineMode::real:
+      return UC_MODE_16;
+    case EngineMode::protected_32:
+      return UC_MODE_32;
+    case EngineMode::wide:
+      return UC_MODE_64;
   }
   return UC_MODE_64;
 }
@@ -31,7 +33,9 @@ void block_hook(uc_engine*, std::uint64_t address, std::uint32_t size, void* cli
   static_cast<EngineClient*>(client)->on_block(address, size);
 }
 
-void syscall_hook(uc_engine*, void* client) { static_cast<EngineClient*>(client)->on_syscall(); }
+void syscall_hook(uc_engine*, void* client) {
+  static_cast<EngineClient*>(client)->on_syscall();
+}
 
 std::uint32_t in_hook(uc_engine*, std::uint32_t port, int size, void* bus) {
   return static_cast<Bus*>(bus)->read_port(static_cast<std::uint16_t>(port), static_cast<unsigned>(size));
@@ -43,8 +47,8 @@ void out_hook(uc_engine*, std::uint32_t port, int size, std::uint32_t value, voi
 
 }  // namespace
 
-Result<std::unique_ptr<UnicornEngine>> UnicornEngine::open(EngineMode mode, std::span<const RamSlot> slots, Bus& bus,
-                                                           EngineClient& client) {
+Result<std::unique_ptr<UnicornEngine>> UnicornEngine::open(EngineMode mode, std::span<const RamSlot> slots,
+                                                           Bus& bus, EngineClient& client) {
   std::unique_ptr<UnicornEngine> self(new UnicornEngine(mode, bus, client));
   GODWIT_TRY(check(uc_open(UC_ARCH_X86, unicorn_mode(mode), &self->engine_), "open an engine"));
   GODWIT_TRY(self->map(slots));
@@ -57,8 +61,8 @@ UnicornEngine::~UnicornEngine() {
 }
 
 Result<> UnicornEngine::map(std::span<const RamSlot> slots) {
-  GODWIT_ASSIGN(descriptor_table_, Mapping::map(descriptor_table_size, PROT_READ | PROT_WRITE,
-                                                MAP_PRIVATE | MAP_ANONYMOUS, -1));
+  GODWIT_ASSIGN(descriptor_table_,
+                Mapping::map(descriptor_table_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
   std::vector<RamSlot> all(slots.begin(), slots.end());
   all.push_back({descriptor_table_address, descriptor_table_.size(), descriptor_table_.data(), 0, 0});
   std::ranges::sort(all, {}, &RamSlot::guest_address);
@@ -91,16 +95,17 @@ Result<> UnicornEngine::map_gap(std::uint64_t begin, std::uint64_t end) {
 Result<> UnicornEngine::add_hooks() {
   uc_hook hook = 0;
   // An empty range of addresses stands for all.
-  GODWIT_TRY(check(uc_hook_add(engine_, &hook, UC_HOOK_BLOCK, reinterpret_cast<void*>(&block_hook), &client_, 1, 0),
-                   "watch blocks of code"));
+  GODWIT_TRY(
+      check(uc_hook_add(engine_, &hook, UC_HOOK_BLOCK, reinterpret_cast<void*>(&block_hook), &client_, 1, 0),
+            "watch blocks of code"));
   GODWIT_TRY(check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&in_hook), &bus_, 1, 0,
                                UC_X86_INS_IN),
                    "watch port reads"));
   GODWIT_TRY(check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&out_hook), &bus_, 1, 0,
                                UC_X86_INS_OUT),
                    "watch port writes"));
-  return check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&syscall_hook), &client_, 1, 0,
-                           UC_X86_INS_SYSCALL),
+  return check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&syscall_hook), &client_, 1,
+                           0, UC_X86_INS_SYSCALL),
                "watch system calls");
 }
 

@@ -1,12 +1,11 @@
 // Owner of one Unicorn engine: memory, hooks and registers, with errors as values.
 #pragma once
 
-#include <unicorn/unicorn.h>
-
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <span>
+#include <unicorn/unicorn.h>
 
 #include <godwit/result.h>
 
@@ -15,7 +14,8 @@
 
 namespace godwit::vm {
 
-/// What a Unicorn engine is made for; it cannot change. The wide one never leaves 64-bit mode, the others never enter it.
+/// What a Unicorn engine is made for; it cannot change. The wide one never leaves 64-bit mode, the others
+/// never enter it.
 enum class EngineMode : std::uint8_t { real, protected_32, wide };
 
 /// Called out of uc_emu_start(), on the vCPU's thread.
@@ -30,8 +30,8 @@ class EngineClient {
 class UnicornEngine {
  public:
   /// Everything given outlives the engine.
-  static Result<std::unique_ptr<UnicornEngine>> open(EngineMode mode, std::span<const RamSlot> slots, Bus& bus,
-                                                     EngineClient& client);
+  static Result<std::unique_ptr<UnicornEngine>> open(EngineMode mode, std::span<const RamSlot> slots,
+                                                     Bus& bus, EngineClient& client);
   ~UnicornEngine();
   UnicornEngine(const UnicornEngine&) = delete;
   UnicornEngine& operator=(const UnicornEngine&) = delete;
@@ -54,16 +54,16 @@ class UnicornEngine {
   std::uint64_t read_msr(std::uint32_t index) const;
   void write_msr(std::uint32_t index, std::uint64_t value);
 
-  /// Memory of the engine's own, for descriptors: Unicorn loads segments from guest memory only. The guest's RAM has a
-  /// hole there.
+  /// Memory of the engine's own, for descriptors: Unicorn loads segments from guest memory only. The guest's
+  /// RAM has a hole there.
   static constexpr std::uint64_t descriptor_table_address = 0xfefd0000;
   std::span<std::byte> descriptor_table() { return descriptor_table_.bytes(); }
 
-  /// Executes from where the registers say until stop(), an error, or the instruction at `until` (linear) is reached.
-  /// `count` 0: any number of instructions.
+  /// Executes from where the registers say until stop(), an error, or the instruction at `until` (linear) is
+  /// reached. `count` 0: any number of instructions.
   uc_err run(std::uint64_t until, std::size_t count);
-  /// Drops the translation of this code (linear addresses): code that was translated for a run without a count does not
-  /// count. Not while the engine runs.
+  /// Drops the translation of this code (linear addresses): code that was translated for a run without a
+  /// count does not count. Not while the engine runs.
   void forget(std::uint64_t begin, std::uint64_t end) { uc_ctl_remove_cache(engine_, begin, end); }
   /// Only from EngineClient::on_block(): exact, that block is not executed.
   void stop() { uc_emu_stop(engine_); }

@@ -1,9 +1,8 @@
 #include "vm/accel/unicorn/unicorn_state.h"
 
-#include <x86intrin.h>
-
 #include <array>
 #include <cstring>
+#include <x86intrin.h>
 
 #include "base/fail.h"
 #include "vm/accel/unicorn/page_walk.h"
@@ -23,12 +22,12 @@ constexpr int segment_registers[6] = {UC_X86_REG_ES, UC_X86_REG_CS, UC_X86_REG_S
 
 struct MsrMember {
   std::uint32_t index;
-  std::uint64_t CpuState::*member;
+  std::uint64_t CpuState::* member;
 };
-constexpr MsrMember msrs[] = {{0x175, &CpuState::sysenter_esp},   {0x176, &CpuState::sysenter_eip},
-                              {0x277, &CpuState::pat},            {0xc0000081, &CpuState::star},
-                              {0xc0000082, &CpuState::lstar},     {0xc0000083, &CpuState::cstar},
-                              {0xc0000084, &CpuState::fmask},     {0xc0000102, &CpuState::kernel_gs_base},
+constexpr MsrMember msrs[] = {{0x175, &CpuState::sysenter_esp}, {0x176, &CpuState::sysenter_eip},
+                              {0x277, &CpuState::pat},          {0xc0000081, &CpuState::star},
+                              {0xc0000082, &CpuState::lstar},   {0xc0000083, &CpuState::cstar},
+                              {0xc0000084, &CpuState::fmask},   {0xc0000102, &CpuState::kernel_gs_base},
                               {0xc0000103, &CpuState::tsc_aux}};
 
 struct Extended {
@@ -38,7 +37,8 @@ struct Extended {
 // ---- into the engine
 
 void write_table(UnicornEngine& engine, int id, const Segment& table) {
-  engine.write(id, uc_x86_mmr{static_cast<std::uint16_t>(table.selector), table.base, table.limit, table.flags});
+  engine.write(id,
+               uc_x86_mmr{static_cast<std::uint16_t>(table.selector), table.base, table.limit, table.flags});
 }
 
 /// With paging off, through descriptors of our own.
@@ -48,7 +48,8 @@ Result<> load_segments(UnicornEngine& engine, const CpuState& state) {
   for (const SegmentIndex index : {ss, cs, ds, es, fs, gs}) {
     const Segment& segment = state.segments[index];
     if (segment.selector & 4)
-      return fail("Unicorn cannot load the segment {:#x}, which is in a local descriptor table", segment.selector);
+      return fail("Unicorn cannot load the segment {:#x}, which is in a local descriptor table",
+                  segment.selector);
     const std::size_t at = segment.selector & 0xfff8;
     const std::uint64_t descriptor = descriptor_of_segment(segment);
     if (at != 0) std::memcpy(table.data() + at, &descriptor, sizeof descriptor);
@@ -160,7 +161,8 @@ void read_vectors(const UnicornEngine& engine, CpuState& state) {
 EngineMode engine_mode_of(const CpuState& state) {
   if (state.efer & efer_bit::long_mode_active) return EngineMode::wide;
   const bool is_protected = (state.cr0 & cr0_bit::protection) != 0;
-  return is_protected && (state.segments[cs].flags & segment_flag::wide) ? EngineMode::protected_32 : EngineMode::real;
+  return is_protected && (state.segments[cs].flags & segment_flag::wide) ? EngineMode::protected_32
+                                                                         : EngineMode::real;
 }
 
 Result<> load_state(UnicornEngine& engine, const CpuState& state) {
@@ -194,7 +196,8 @@ Result<> load_state(UnicornEngine& engine, const CpuState& state) {
     for (unsigned i = 0; i < register_count; ++i) engine.write(general_registers[i], state.registers[i]);
     engine.write(UC_X86_REG_RIP, state.rip);
   } else {
-    for (unsigned i = 0; i < 8; ++i) engine.write(narrow_registers[i], static_cast<std::uint32_t>(state.registers[i]));
+    for (unsigned i = 0; i < 8; ++i)
+      engine.write(narrow_registers[i], static_cast<std::uint32_t>(state.registers[i]));
     engine.write(UC_X86_REG_EIP, static_cast<std::uint32_t>(state.rip));
   }
   engine.write(UC_X86_REG_EFLAGS, static_cast<std::uint32_t>(state.rflags));

@@ -11,20 +11,20 @@ namespace godwit::vm {
 /// The engine that executes what a state is in.
 EngineMode engine_mode_of(const CpuState& state);
 
-/// Puts a state into an engine that was just opened. Fails for segments from a local descriptor table, which Unicorn
-/// cannot load.
+/// Puts a state into an engine that was just opened. Fails for segments from a local descriptor table, which
+/// Unicorn cannot load.
 Result<> load_state(UnicornEngine& engine, const CpuState& state);
 
-/// Reads states out of engines. Registers above 32 bits of an engine that is not wide are only to be had through a
-/// context of a wide one.
+/// Reads states out of engines. Registers above 32 bits of an engine that is not wide are only to be had
+/// through a context of a wide one.
 class StateReader {
  public:
   static Result<StateReader> create();
   StateReader(StateReader&&) noexcept = default;
 
-  /// `state` holds what was loaded into the engine, or read from it, last; it is brought up to date. What Unicorn
-  /// keeps to itself stays as it was: the hidden part of a segment as long as its selector does not change, else it
-  /// comes from the descriptor table in `memory`.
+  /// `state` holds what was loaded into the engine, or read from it, last; it is brought up to date. What
+  /// Unicorn keeps to itself stays as it was: the hidden part of a segment as long as its selector does not
+  /// change, else it comes from the descriptor table in `memory`.
   Result<> read(const UnicornEngine& engine, const MemoryMap& memory, CpuState& state);
 
  private:

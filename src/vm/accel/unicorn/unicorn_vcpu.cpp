@@ -30,7 +30,8 @@ Result<> UnicornVcpu::open_engine() {
 
 Result<> UnicornVcpu::set_state(const CpuState& state) {
   state_ = state;
-  waiting_ = state.halted != 0 || state.mp_state == mp_state::uninitialized || state.mp_state == mp_state::halted;
+  waiting_ =
+      state.halted != 0 || state.mp_state == mp_state::uninitialized || state.mp_state == mp_state::halted;
   if (is_compatibility_code(state)) return fail("Unicorn cannot execute 32-bit code in long mode");
   return open_engine();
 }
@@ -123,8 +124,11 @@ Result<> UnicornVcpu::choose_engine() {
 Result<> UnicornVcpu::follow(CpuState next) {
   while (is_compatibility_code(next))
     if (!interpret_system_instruction(next, memory_))
-      return fail("Unicorn: vCPU {} executes 16-bit or 32-bit code at {:#x} after it entered long mode, which cannot be "
-                  "followed", index_, next.rip);
+      return fail(
+          "Unicorn: vCPU {} executes 16-bit or 32-bit code at {:#x} after it entered long mode, which cannot "
+          "be "
+          "followed",
+          index_, next.rip);
   state_ = std::move(next);
   return open_engine();
 }
@@ -132,9 +136,10 @@ Result<> UnicornVcpu::follow(CpuState next) {
 Result<> UnicornVcpu::explain(uc_err error) {
   GODWIT_TRY(read_state());
   CpuState next = state_;
-  if (error == UC_ERR_INSN_INVALID && interpret_system_instruction(next, memory_)) return follow(std::move(next));
-  return fail("Unicorn: vCPU {} cannot go on at rip {:#x}: {} (it delivers no exceptions to the guest)", index_, state_.rip,
-              uc_strerror(error));
+  if (error == UC_ERR_INSN_INVALID && interpret_system_instruction(next, memory_))
+    return follow(std::move(next));
+  return fail("Unicorn: vCPU {} cannot go on at rip {:#x}: {} (it delivers no exceptions to the guest)",
+              index_, state_.rip, uc_strerror(error));
 }
 
 bool UnicornVcpu::is_at_halt() {

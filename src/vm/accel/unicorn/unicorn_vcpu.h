@@ -61,7 +61,7 @@ class UnicornVcpu final : public Vcpu, private EngineClient {
   struct {
     std::uint64_t begin = 0;
     std::uint64_t size = 0;
-  } block_;  ///< the code that has the breakpoint; linear
+  } block_;                                    ///< the code that has the breakpoint; linear
   std::uint64_t passed_breakpoint_ = nowhere;  ///< where the engine goes on and needs not stop again
 };
 
