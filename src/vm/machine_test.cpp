@@ -58,7 +58,7 @@ class OnAccelerator : public ::testing::TestWithParam<std::string> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Accelerators, OnAccelerator, ::testing::Values("kvm", "tcg"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST_P(OnAccelerator, BootsASectorThatPrints) {
   MachineRig rig(GetParam(), hello_sector());
@@ -240,7 +240,7 @@ class Move : public ::testing::TestWithParam<std::pair<std::string, std::string>
 INSTANTIATE_TEST_SUITE_P(Accelerators, Move,
                          ::testing::Values(std::pair("kvm", "kvm"), std::pair("kvm", "tcg"),
                                            std::pair("tcg", "kvm"), std::pair("tcg", "tcg")),
-                         [](const auto& info) { return info.param.first + "_to_" + info.param.second; });
+                         [](const auto& test) { return test.param.first + "_to_" + test.param.second; });
 
 TEST_P(Move, TheWitnessGoesOnAndMissesNothing) {
   const auto image = witness_sector({.fill_pages = 256, .hot_pages = 64, .words = 4});

@@ -1,4 +1,4 @@
-"""The process around the machine: command line, monitors, qtest, signals, exit statuses.
+"""The life of the process: run states, monitors, qtest, signals, exit statuses.
 
 usage: process_test.py BINARY [unittest arguments]
 """
@@ -13,206 +13,15 @@ import tempfile
 import time
 import unittest
 
-from vmm import Gone, Qmp, Qtest, Vm, has_kvm, run, witness_image
+from vmm import Qmp, Vm
 
 BINARY = None
 NONE = ("-machine", "none", "-accel", "qtest")
 MIB = 1 << 20
 
 
-def accelerators():
-    return ["kvm", "tcg"] if has_kvm() else ["tcg"]
-
-
 def vm(*options, **how):
     return Vm(BINARY, *options, **how)
-
-
-class CommandLine(unittest.TestCase):
-    def refused(self, *options, names):
-        status, _, stderr = run(BINARY, "-display", "none", *options)
-        self.assertEqual(status, 1, stderr)
-        self.assertIn(names, stderr)
-
-    def test_errors_name_the_option_and_end_with_status_1(self):
-        self.refused("-bogus", names="-bogus: invalid option")
-        self.refused("-m", names="-m: requires an argument")
-        self.refused("-m", "1x", names="-m 1x: Parameter 'size'")
-        self.refused("-machine", "vax", names="unsupported machine type 'vax'")
-        self.refused("-machine", "microvm", names="'microvm' is not built yet")
-        self.refused("-object", "tls-creds-psk,id=t,dir=/,endpoint=client", names="'tls-creds-psk' are not built yet")
-        self.refused("-kernel", "f", names="not built yet")
-        self.refused("-incoming", "cpr,addr.transport=socket", names="not built yet")
-        self.refused("-accel", "vax", names="no accelerator can be used")
-
-    def test_what_cannot_be_opened_is_named(self):
-        self.refused(*NONE, "-serial", "file:/nonexistent/x", names="'/nonexistent/x': No such file or directory")
-        self.refused(*NONE, "-qtest", "unix:/nonexistent/q", names="'/nonexistent/q': No such file or directory")
-        self.refused(*NONE, "-qmp", "unix:/nonexistent/q,server=on,wait=off", names="/nonexistent/q")
-        self.refused(*NONE, "-chardev", "socket,id=c,path=/nonexistent/q", "-mon", "chardev=c,mode=control",
-                     names="/nonexistent/q")
-        self.refused("-drive", "file=/nonexistent/disk,format=raw", names="/nonexistent/disk")
-        self.refused(*NONE, "-object", "memory-backend-file,id=m,size=1M,mem-path=/nonexistent/m",
-                     names="can't open backing store /nonexistent/m for guest RAM: No such file or directory")
-        self.refused(*NONE, "-global", "migration.nope=1", names="Property 'migration.nope' not found")
-        self.refused(*NONE, "-incoming", "bogus:1", names="-incoming bogus:1: ")
-
-    def test_answers_without_a_machine(self):
-        for options, text in ((["-help"], "-machine"), (["-version"], "version"), (["-machine", "help"], "pc-q35-1.0"),
-                              (["-accel", "help"], "kvm"), (["--help"], "-qmp")):
-            status, stdout, stderr = run(BINARY, *options)
-            self.assertEqual((status, stderr), (0, ""))
-            self.assertIn(text, stdout)
-
-    def test_everything_a_harness_passes(self):
-        with vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest", "--name", "g,debug-threads=on",
-                "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-m", "150M", "-vga", "none", "-nographic",
-                "-audio", "none", "-no-user-config", "-trace", "migration_*", "-msg", "timestamp=on", "-no-shutdown",
-                "-overcommit", "mem-lock=off", "-mem-prealloc", "-monitor", "none", "-serial", "none", "-cpu", "host",
-                "-global", "migration.x-events=on", "-global", "migration.x-max-bandwidth=1G") as m:
-            self.assertEqual(m.qmp.command("query-name"), {"name": "g"})
-            self.assertEqual(m.qmp.command("query-uuid"), {"UUID": "00112233-4455-6677-8899-aabbccddeeff"})
-            states = {c["capability"]: c["state"] for c in m.qmp.command("query-migrate-capabilities")}
-            self.assertTrue(states["events"])
-            self.assertEqual(m.qmp.command("query-migrate-parameters")["max-bandwidth"], 1 << 30)
-            self.assertEqual(m.quit(), 0)
-
-
-class Memory(unittest.TestCase):
-    def ends_at(self, m, size):
-        m.qtest.write(size - 1, b"\x5a")
-        self.assertEqual(m.qtest.read(size - 1, 2)[:1], b"\x5a")
-        m.qtest.write(size, b"\x5a")
-        self.assertNotEqual(m.qtest.read(size, 1), b"\x5a")
-
-    def test_sizes(self):
-        for text, size in (("150M", 150 * MIB), ("64", 64 * MIB), ("1G", 1024 * MIB), ("0.5G", 512 * MIB)):
-            with self.subTest(text), vm(*NONE, "-m", text) as m:
-                self.ends_at(m, size)
-
-    def test_machine_none_has_no_ram_unless_asked(self):
-        with vm(*NONE) as m:
-            m.qtest.write(0x1000, b"\x5a")
-            self.assertNotEqual(m.qtest.read(0x1000, 1), b"\x5a")
-
-    def test_ram_of_a_memfd_object(self):
-        with vm(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
-            self.ends_at(m, 16 * MIB)
-            self.assertEqual(m.qmp.command("qom-get", path="/objects/m", property="size"), 16 * MIB)
-            self.assertEqual(m.qmp.command("qom-get", path="/machine", property="memory-backend"), "/objects/m")
-            self.assertEqual(m.qmp.error("object-del", id="m"), "object 'm' is in use, can not be deleted")
-
-    def test_ram_in_a_shared_file_that_is_unlinked(self):
-        with vm(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
-                "-numa", "node,memdev=m") as m:
-            self.assertEqual(os.path.getsize(m.path("ram")), 16 * MIB)
-            with open(m.path("ram"), "rb") as ram:
-                os.unlink(m.path("ram"))
-                m.qtest.write(0x2000, b"shared")
-                ram.seek(0x2000)
-                self.assertEqual(ram.read(6), b"shared")
-
-    def test_mem_path(self):
-        with vm(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
-            self.ends_at(m, 4 * MIB)
-
-
-class Objects(unittest.TestCase):
-    def test_memory_objects_come_and_go(self):
-        with vm(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
-            qmp = m.qmp
-            self.assertEqual(qmp.command("qom-get", path="/objects/m0", property="size"), MIB)
-            self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m1", size=65536), {})
-            self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m2", size=4097), {})
-            names = [p["name"] for p in qmp.command("qom-list", path="/objects")]
-            self.assertEqual(names, ["type", "m0", "m1", "m2"])
-            self.assertEqual(qmp.command("object-del", id="m1"), {})
-            self.assertEqual(qmp.error("object-del", id="m1"), "object 'm1' not found")
-            self.assertEqual(m.quit(), 0)
-
-    def test_texts(self):
-        with vm(*NONE, qtest=False) as m:
-            for text, arguments in (
-                    ("Parameter 'qom-type' does not accept value 'bogus'", {"qom-type": "bogus", "id": "z"}),
-                    ("Parameter 'qom-type' is missing", {"id": "z"}),
-                    ("Parameter 'id' is missing", {"qom-type": "memory-backend-ram", "size": 4096}),
-                    ("Parameter 'size' is missing", {"qom-type": "memory-backend-ram", "id": "z"}),
-                    ("Parameter 'id' expects an identifier", {"qom-type": "memory-backend-ram", "id": "1 z", "size": 4096}),
-                    ("Parameter 'bogus' is unexpected",
-                     {"qom-type": "memory-backend-ram", "id": "z", "size": 4096, "bogus": 1}),
-                    ("property 'size' of memory-backend-ram doesn't take value '0'",
-                     {"qom-type": "memory-backend-ram", "id": "z", "size": 0}),
-                    ("Parameter 'mem-path' is missing", {"qom-type": "memory-backend-file", "id": "z", "size": 4096}),
-                    ("can't open backing store /nonexistent/x for guest RAM: No such file or directory",
-                     {"qom-type": "memory-backend-file", "id": "z", "size": 4096, "mem-path": "/nonexistent/x"}),
-                    ("objects of type 'tls-creds-anon' are not built yet", {"qom-type": "tls-creds-anon", "id": "z"}),
-                    ("objects of type 'secret' are not built yet", {"qom-type": "secret", "id": "z", "data": "x"}),
-                    ("objects of type 'authz-list' are not built yet", {"qom-type": "authz-list", "id": "z"})):
-                self.assertEqual(m.qmp.error("object-add", **arguments), text)
-            huge = m.qmp.error("object-add", qom_type="memory-backend-ram", id="z", size=1 << 62)
-            self.assertTrue(huge.startswith("cannot set up guest memory 'z': "), huge)
-            m.qmp.command("object-add", qom_type="memory-backend-memfd", id="m", size=4096)
-            self.assertEqual(m.qmp.error("object-add", qom_type="memory-backend-ram", id="m", size=4096),
-                             "attempt to add duplicate property 'm' to object (type 'container')")
-            reply = m.qmp.request("qom-get", path="/nope", property="size")
-            self.assertEqual(reply["error"], {"class": "DeviceNotFound", "desc": "Device '/nope' not found"})
-            self.assertEqual(m.qmp.error("qom-get", path="/objects/m", property="nope"),
-                             "Property 'memory-backend-memfd.nope' not found")
-            self.assertEqual(m.qmp.error("qom-set", path="/objects/m", property="share", value=False),
-                             "cannot change property value")
-            self.assertIs(m.qmp.command("qom-get", path="m", property="share"), True)
-
-
-class Queries(unittest.TestCase):
-    def test_fresh_machine(self):
-        with vm(*NONE, qtest=False) as m:
-            qmp = m.qmp
-            self.assertEqual(qmp.greeting["QMP"]["capabilities"], ["oob"])
-            self.assertEqual(qmp.command("query-status"), {"status": "running", "running": True, "singlestep": False})
-            self.assertEqual(qmp.command("query-name"), {})
-            self.assertEqual(qmp.command("query-uuid"), {"UUID": "00000000-0000-0000-0000-000000000000"})
-            self.assertEqual(qmp.command("query-cpus-fast"), [])
-            self.assertEqual(qmp.command("query-kvm"), {"enabled": False, "present": True})
-            self.assertEqual(qmp.command("query-block"), [])
-            self.assertEqual(qmp.command("query-migrate"), {})
-            self.assertEqual(qmp.command("query-vcpu-dirty-limit"), [])
-            self.assertEqual(qmp.command("query-dirty-rate"),
-                             {"status": "unstarted", "sample-pages": 0, "mode": "page-sampling", "start-time": 0, "calc-time": 0})
-            machines = {info["name"]: info for info in qmp.command("query-machines")}
-            self.assertEqual(machines["pc-godwit-1.0"]["alias"], "pc")
-            self.assertIs(machines["pc-godwit-1.0"]["is-default"], True)
-            self.assertEqual(machines["pc-q35-1.0"]["alias"], "q35")
-            self.assertIn("none", machines)
-            accelerators_ = {info["name"] for info in qmp.command("qom-list-types", implements="accel", abstract=False)}
-            self.assertIn("kvm-accel", accelerators_)
-            self.assertNotIn("memory-backend-ram", accelerators_)
-
-    def test_human_monitor(self):
-        with vm(*NONE, qtest=False) as m:
-            human = lambda line: m.qmp.command("human-monitor-command", command_line=line)
-            self.assertEqual(human("info status"), "VM status: running\r\n")
-            self.assertEqual(human("bogus"), "unknown command: 'bogus'\r\n")
-            self.assertEqual(human("info bogus"), "unknown command: 'info bogus'\r\n")
-            self.assertEqual(human(""), "")
-            m.qmp.command("stop")
-            self.assertEqual(human("  info  status "), "VM status: paused\r\n")
-
-    def test_what_is_not_built_says_so(self):
-        with vm(*NONE, qtest=False) as m:
-            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=0), "calc-time is out of range[1, 60].")
-            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=1), "calc-dirty-rate is not built yet")
-            self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
-                             "dirty page limit feature requires KVM with accelerator property 'dirty-ring-size' set'")
-            self.assertEqual(m.qmp.error("system_wakeup"), "Unable to wake up: guest is not in suspended state")
-            self.assertEqual(m.qmp.error("yank", instances=[{"type": "migration"}]), "Instance not found")
-
-    def test_every_command_of_the_schema_answers(self):
-        with vm(*NONE, qtest=False) as m:
-            schema = m.qmp.command("query-qmp-schema")
-            wanted = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
-            self.assertGreater(len(wanted), 40)
-            self.assertEqual({entry["name"] for entry in m.qmp.command("query-commands")}, wanted)
-
 
 class RunStates(unittest.TestCase):
     def test_stop_cont_reset(self):
@@ -299,7 +108,7 @@ class Ending(unittest.TestCase):
             for _ in range(200):
                 if m.process.poll() is None:
                     m.signal(signal.SIGTERM)
-            self.assertEqual(m.wait(), 0)
+            self.check_end(m, time.monotonic(), "host-signal")
 
     def test_while_migrating(self):
         with vm(*NONE, "-m", "64M") as source:
@@ -436,97 +245,6 @@ class QtestProtocol(unittest.TestCase):
             m.qtest.sock.close()
             self.assertEqual(m.qmp.command("query-status")["status"], "running")
             self.assertEqual(m.quit(), 0)
-
-
-class Guests(unittest.TestCase):
-    def test_witness_runs_and_prints(self):
-        for accelerator in accelerators():
-            with self.subTest(accelerator), tempfile.TemporaryDirectory() as folder:
-                image = os.path.join(folder, "disk")
-                witness_image(image)
-                with vm("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image,
-                        "-serial", "file:@DIR@/serial") as m:
-                    self.assertTrue(os.path.exists(m.path("serial")))
-                    iterations = lambda: int.from_bytes(m.qtest.read(0x9000, 8), "little")
-                    while iterations() == 0:
-                        self.assertIsNone(m.process.poll(), m.stderr())
-                    while os.path.getsize(m.path("serial")) == 0:
-                        self.assertIsNone(m.process.poll(), m.stderr())
-                    cpus = m.qmp.command("query-cpus-fast")
-                    self.assertEqual(len(cpus), 1)
-                    self.assertTrue(os.path.isdir("/proc/%d/task/%d" % (m.process.pid, cpus[0]["thread-id"])))
-                    self.assertEqual(m.qmp.command("query-kvm")["enabled"], accelerator == "kvm")
-                    self.assertEqual(m.qmp.command("query-block")[0]["inserted"]["file"], image)
-                    m.qmp.command("stop")
-                    at_rest = iterations()
-                    self.assertEqual(iterations(), at_rest)
-                    m.qmp.command("cont")
-                    while iterations() == at_rest:
-                        self.assertIsNone(m.process.poll(), m.stderr())
-                    m.qmp.command("system_reset")
-                    self.assertEqual(m.quit(), 0)
-
-    def test_split_form_of_the_disk_and_serial_on_a_socket(self):
-        with tempfile.TemporaryDirectory() as folder:
-            image = os.path.join(folder, "disk")
-            witness_image(image)
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(os.path.join(folder, "com1"))
-            listener.listen(1)
-            with vm("-machine", "q35", "-m", "64M", "-drive", "if=none,id=d0,file=%s,format=raw" % image,
-                    "-device", "ide-hd,drive=d0,secs=1,cyls=1,heads=1", "-chardev", "socket,id=c0,path=%s/com1" % folder,
-                    "-device", "isa-serial,chardev=c0", *(["-accel", "kvm"] if has_kvm() else []), "-accel", "tcg") as m:
-                com1 = listener.accept()[0]
-                com1.settimeout(60)
-                self.assertEqual(len(com1.recv(1)), 1)
-                com1.close()
-                self.assertEqual(m.quit(), 0)
-            listener.close()
-
-    def test_signals_end_a_running_guest(self):
-        for accelerator in accelerators():
-            with self.subTest(accelerator), tempfile.TemporaryDirectory() as folder:
-                image = os.path.join(folder, "disk")
-                witness_image(image)
-                with vm("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image) as m:
-                    while m.qtest.read(0x9000, 8) == bytes(8):
-                        self.assertIsNone(m.process.poll(), m.stderr())
-                    began = time.monotonic()
-                    m.signal(signal.SIGTERM)
-                    self.assertEqual(m.wait(), 0)
-                    self.assertLess(time.monotonic() - began, 1.0)
-
-
-class Incoming(unittest.TestCase):
-    def test_listens_before_the_monitor_answers(self):
-        with vm(*NONE, "-incoming", "tcp:127.0.0.1:0") as m:
-            address = m.qmp.command("query-migrate")["socket-address"][0]
-            self.assertEqual(address["host"], "127.0.0.1")
-            socket.create_connection((address["host"], int(address["port"]))).close()
-
-    def test_a_guest_moves_from_one_process_to_another(self):
-        with tempfile.TemporaryDirectory() as folder:
-            image = os.path.join(folder, "disk")
-            witness_image(image)
-            accelerator = "kvm" if has_kvm() else "tcg"
-            options = ("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image)
-            with vm(*options) as source, vm(*options, "-incoming", "unix:@DIR@/mig") as target:
-                while int.from_bytes(source.qtest.read(0x9010, 8), "little") < 2:  # passes over the hot set
-                    self.assertIsNone(source.process.poll(), source.stderr())
-                mismatches = source.qtest.read(0x9028, 4)  # its first pass over untouched memory counts, too
-                source.qmp.command("migrate", uri="unix:" + target.path("mig"))
-                target.qmp.event("RESUME")
-                source.qmp.event("STOP")
-                while source.qmp.command("query-migrate")["status"] != "completed":
-                    self.assertNotEqual(source.qmp.command("query-migrate")["status"], "failed")
-                self.assertEqual(source.qmp.command("query-status")["status"], "postmigrate")
-                self.assertEqual(target.qmp.command("query-status")["status"], "running")
-                before = target.qtest.read(0x9000, 8)
-                while target.qtest.read(0x9000, 8) == before:
-                    self.assertIsNone(target.process.poll(), target.stderr())
-                self.assertEqual(target.qtest.read(0x9028, 4), mismatches, "words were lost")
-                self.assertEqual(source.quit(), 0)
-                self.assertEqual(target.quit(), 0)
 
 
 if __name__ == "__main__":

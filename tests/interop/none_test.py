@@ -7,8 +7,8 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-import vmm
-from vmm import GODWIT, QEMU, Vm
+import vm_process as vmm
+from vm_process import GODWIT, QEMU, Vm
 
 PAGE = 4096
 SIZE = 16 << 20

@@ -153,7 +153,7 @@ TEST(CpuSection, SubsectionsComeWhenTheyAreDue) {
   state.pkru = 5;
   state.pdptrs = {1, 2, 3, 4};
   state.pdptrs_valid = true;
-  const CpuState loaded = move(state, 1851 + 38 + 29 + 30 + 35 + 18 + 24 + 19 + 42);
+  const CpuState loaded = move(state, 1851 + 38 + 32 + 33 + 38 + 21 + 18 + 27 + 48);
   EXPECT_TRUE(loaded.pdptrs_valid);
 }
 

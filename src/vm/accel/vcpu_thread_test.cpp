@@ -69,7 +69,7 @@ class VcpuThreadTest : public ::testing::Test, protected VcpuObserver {
   VcpuThreadTest() {
     auto vcpu = std::make_unique<FakeVcpu>();
     vcpu_ = vcpu.get();
-    thread_.emplace(3, std::move(vcpu), *this);
+    thread_.emplace(3, std::move(vcpu), static_cast<VcpuObserver&>(*this));
     EXPECT_TRUE(thread_->start());
   }
   void on_vcpu_reset(unsigned index) override {

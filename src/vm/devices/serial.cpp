@@ -185,9 +185,10 @@ std::uint8_t Serial::read_data() {
   } else {
     state_.line_status &= static_cast<std::uint8_t>(~lsr::data_ready);
   }
+  const std::uint8_t value = state_.receive_buffer;  // before the next byte takes its place
   take_waiting();
   update_interrupt();
-  return state_.receive_buffer;
+  return value;
 }
 
 void Serial::accept(std::uint8_t value) {

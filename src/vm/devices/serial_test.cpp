@@ -30,7 +30,9 @@ class SerialTest : public ::testing::Test {
   static Result<> load(Serial& serial, const Output& from) {
     SpanInput in(from.data());
     auto done = serial.section()->load(in, 3);
-    if (done) EXPECT_TRUE(*in.at_end());
+    if (done) {
+      EXPECT_TRUE(*in.at_end());
+    }
     return done;
   }
 

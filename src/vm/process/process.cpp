@@ -208,7 +208,8 @@ void Process::await_signals() {
 }
 
 void Process::shut_down(ShutdownCause reason) {
-  if (exit_status_) return;
+  if (shutting_down_ || exit_status_) return;
+  shutting_down_ = true;
   const bool guest = reason == ShutdownCause::guest_shutdown || reason == ShutdownCause::guest_reset;
   events_.emit<event::SHUTDOWN>({guest, reason});
   if (migration_) migration_->cancel();

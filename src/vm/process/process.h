@@ -61,6 +61,7 @@ class Process final : private MachineObserver, private MigrationObserver {
   const CommandLine line_;
   boost::asio::io_context loop_;
   boost::asio::signal_set signals_;
+  bool shutting_down_ = false;      ///< announced; the loop is left soon
   std::optional<int> exit_status_;  ///< set: the loop is being left
 
   SteadyClock clock_;

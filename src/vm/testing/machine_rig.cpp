@@ -24,7 +24,7 @@ MachineRig::MachineRig(const std::string& accelerator, std::span<const std::byte
   MachineConfig config;
   config.machine_name = "pc-godwit-1.0";
   config.accelerators = {{.name = accelerator}};
-  config.memory = MemoryBackend{.size = 32 << 20};
+  config.memory.emplace().size = 32 << 20;
   config.first_disk = disk_.path();
   config.serial_output = [this](std::uint8_t byte) {
     const std::lock_guard lock(mutex_);

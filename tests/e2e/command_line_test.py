@@ -1,0 +1,208 @@
+"""The command line, the memory and objects it asks for, and the queries that show them.
+
+usage: command_line_test.py BINARY [unittest arguments]
+"""
+
+import os
+import sys
+import unittest
+
+from vmm import Vm, run
+
+BINARY = None
+NONE = ("-machine", "none", "-accel", "qtest")
+MIB = 1 << 20
+
+
+def vm(*options, **how):
+    return Vm(BINARY, *options, **how)
+
+class CommandLine(unittest.TestCase):
+    def refused(self, *options, names):
+        status, _, stderr = run(BINARY, "-display", "none", *options)
+        self.assertEqual(status, 1, stderr)
+        self.assertIn(names, stderr)
+
+    def test_errors_name_the_option_and_end_with_status_1(self):
+        self.refused("-bogus", names="-bogus: invalid option")
+        self.refused("-m", names="-m: requires an argument")
+        self.refused("-m", "1x", names="-m 1x: Parameter 'size'")
+        self.refused("-machine", "vax", names="unsupported machine type 'vax'")
+        self.refused("-machine", "microvm", names="'microvm' is not built yet")
+        self.refused("-object", "tls-creds-psk,id=t,dir=/,endpoint=client", names="'tls-creds-psk' are not built yet")
+        self.refused("-kernel", "f", names="not built yet")
+        self.refused("-incoming", "cpr,addr.transport=socket", names="not built yet")
+        self.refused("-accel", "vax", names="no accelerator can be used")
+
+    def test_what_cannot_be_opened_is_named(self):
+        self.refused(*NONE, "-serial", "file:/nonexistent/x", names="'/nonexistent/x': No such file or directory")
+        self.refused(*NONE, "-qtest", "unix:/nonexistent/q", names="'/nonexistent/q': No such file or directory")
+        self.refused(*NONE, "-qmp", "unix:/nonexistent/q,server=on,wait=off", names="/nonexistent/q")
+        self.refused(*NONE, "-chardev", "socket,id=c,path=/nonexistent/q", "-mon", "chardev=c,mode=control",
+                     names="/nonexistent/q")
+        self.refused("-drive", "file=/nonexistent/disk,format=raw", names="/nonexistent/disk")
+        self.refused(*NONE, "-object", "memory-backend-file,id=m,size=1M,mem-path=/nonexistent/m",
+                     names="can't open backing store /nonexistent/m for guest RAM: No such file or directory")
+        self.refused(*NONE, "-global", "migration.nope=1", names="Property 'migration.nope' not found")
+        self.refused(*NONE, "-incoming", "bogus:1", names="-incoming bogus:1: ")
+
+    def test_answers_without_a_machine(self):
+        for options, text in ((["-help"], "-machine"), (["-version"], "version"), (["-machine", "help"], "pc-q35-1.0"),
+                              (["-accel", "help"], "kvm"), (["--help"], "-qmp")):
+            status, stdout, stderr = run(BINARY, *options)
+            self.assertEqual((status, stderr), (0, ""))
+            self.assertIn(text, stdout)
+
+    def test_everything_a_harness_passes(self):
+        with vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest", "--name", "g,debug-threads=on",
+                "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-m", "150M", "-vga", "none", "-nographic",
+                "-audio", "none", "-no-user-config", "-trace", "migration_*", "-msg", "timestamp=on", "-no-shutdown",
+                "-overcommit", "mem-lock=off", "-mem-prealloc", "-monitor", "none", "-serial", "none", "-cpu", "host",
+                "-global", "migration.x-events=on", "-global", "migration.x-max-bandwidth=1G") as m:
+            self.assertEqual(m.qmp.command("query-name"), {"name": "g"})
+            self.assertEqual(m.qmp.command("query-uuid"), {"UUID": "00112233-4455-6677-8899-aabbccddeeff"})
+            states = {c["capability"]: c["state"] for c in m.qmp.command("query-migrate-capabilities")}
+            self.assertTrue(states["events"])
+            self.assertEqual(m.qmp.command("query-migrate-parameters")["max-bandwidth"], 1 << 30)
+            self.assertEqual(m.quit(), 0)
+
+
+class Memory(unittest.TestCase):
+    def ends_at(self, m, size):
+        m.qtest.write(size - 1, b"\x5a")
+        self.assertEqual(m.qtest.read(size - 1, 2)[:1], b"\x5a")
+        m.qtest.write(size, b"\x5a")
+        self.assertNotEqual(m.qtest.read(size, 1), b"\x5a")
+
+    def test_sizes(self):
+        for text, size in (("150M", 150 * MIB), ("64", 64 * MIB), ("1G", 1024 * MIB), ("0.5G", 512 * MIB)):
+            with self.subTest(text), vm(*NONE, "-m", text) as m:
+                self.ends_at(m, size)
+
+    def test_machine_none_has_no_ram_unless_asked(self):
+        with vm(*NONE) as m:
+            m.qtest.write(0x1000, b"\x5a")
+            self.assertNotEqual(m.qtest.read(0x1000, 1), b"\x5a")
+
+    def test_ram_of_a_memfd_object(self):
+        with vm(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
+            self.ends_at(m, 16 * MIB)
+            self.assertEqual(m.qmp.command("qom-get", path="/objects/m", property="size"), 16 * MIB)
+            self.assertEqual(m.qmp.command("qom-get", path="/machine", property="memory-backend"), "/objects/m")
+            self.assertEqual(m.qmp.error("object-del", id="m"), "object 'm' is in use, can not be deleted")
+
+    def test_ram_in_a_shared_file_that_is_unlinked(self):
+        with vm(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
+                "-numa", "node,memdev=m") as m:
+            self.assertEqual(os.path.getsize(m.path("ram")), 16 * MIB)
+            with open(m.path("ram"), "rb") as ram:
+                os.unlink(m.path("ram"))
+                m.qtest.write(0x2000, b"shared")
+                ram.seek(0x2000)
+                self.assertEqual(ram.read(6), b"shared")
+
+    def test_mem_path(self):
+        with vm(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
+            self.ends_at(m, 4 * MIB)
+
+
+class Objects(unittest.TestCase):
+    def test_memory_objects_come_and_go(self):
+        with vm(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
+            qmp = m.qmp
+            self.assertEqual(qmp.command("qom-get", path="/objects/m0", property="size"), MIB)
+            self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m1", size=65536), {})
+            self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m2", size=4097), {})
+            names = [p["name"] for p in qmp.command("qom-list", path="/objects")]
+            self.assertEqual(names, ["type", "m0", "m1", "m2"])
+            self.assertEqual(qmp.command("object-del", id="m1"), {})
+            self.assertEqual(qmp.error("object-del", id="m1"), "object 'm1' not found")
+            self.assertEqual(m.quit(), 0)
+
+    def test_texts(self):
+        with vm(*NONE, qtest=False) as m:
+            for text, arguments in (
+                    ("Parameter 'qom-type' does not accept value 'bogus'", {"qom-type": "bogus", "id": "z"}),
+                    ("Parameter 'qom-type' is missing", {"id": "z"}),
+                    ("Parameter 'id' is missing", {"qom-type": "memory-backend-ram", "size": 4096}),
+                    ("Parameter 'size' is missing", {"qom-type": "memory-backend-ram", "id": "z"}),
+                    ("Parameter 'id' expects an identifier", {"qom-type": "memory-backend-ram", "id": "1 z", "size": 4096}),
+                    ("Parameter 'bogus' is unexpected",
+                     {"qom-type": "memory-backend-ram", "id": "z", "size": 4096, "bogus": 1}),
+                    ("property 'size' of memory-backend-ram doesn't take value '0'",
+                     {"qom-type": "memory-backend-ram", "id": "z", "size": 0}),
+                    ("Parameter 'mem-path' is missing", {"qom-type": "memory-backend-file", "id": "z", "size": 4096}),
+                    ("can't open backing store /nonexistent/x for guest RAM: No such file or directory",
+                     {"qom-type": "memory-backend-file", "id": "z", "size": 4096, "mem-path": "/nonexistent/x"}),
+                    ("objects of type 'tls-creds-anon' are not built yet", {"qom-type": "tls-creds-anon", "id": "z"}),
+                    ("objects of type 'secret' are not built yet", {"qom-type": "secret", "id": "z", "data": "x"}),
+                    ("objects of type 'authz-list' are not built yet", {"qom-type": "authz-list", "id": "z"})):
+                self.assertEqual(m.qmp.error("object-add", **arguments), text)
+            huge = m.qmp.error("object-add", qom_type="memory-backend-ram", id="z", size=1 << 62)
+            self.assertTrue(huge.startswith("cannot set up guest memory 'z': "), huge)
+            m.qmp.command("object-add", qom_type="memory-backend-memfd", id="m", size=4096)
+            self.assertEqual(m.qmp.error("object-add", qom_type="memory-backend-ram", id="m", size=4096),
+                             "attempt to add duplicate property 'm' to object (type 'container')")
+            reply = m.qmp.request("qom-get", path="/nope", property="size")
+            self.assertEqual(reply["error"], {"class": "DeviceNotFound", "desc": "Device '/nope' not found"})
+            self.assertEqual(m.qmp.error("qom-get", path="/objects/m", property="nope"),
+                             "Property 'memory-backend-memfd.nope' not found")
+            self.assertEqual(m.qmp.error("qom-set", path="/objects/m", property="share", value=False),
+                             "cannot change property value")
+            self.assertIs(m.qmp.command("qom-get", path="m", property="share"), True)
+
+
+class Queries(unittest.TestCase):
+    def test_fresh_machine(self):
+        with vm(*NONE, qtest=False) as m:
+            qmp = m.qmp
+            self.assertEqual(qmp.greeting["QMP"]["capabilities"], ["oob"])
+            self.assertEqual(qmp.command("query-status"), {"status": "running", "running": True, "singlestep": False})
+            self.assertEqual(qmp.command("query-name"), {})
+            self.assertEqual(qmp.command("query-uuid"), {"UUID": "00000000-0000-0000-0000-000000000000"})
+            self.assertEqual(qmp.command("query-cpus-fast"), [])
+            self.assertEqual(qmp.command("query-kvm"), {"enabled": False, "present": True})
+            self.assertEqual(qmp.command("query-block"), [])
+            self.assertEqual(qmp.command("query-migrate"), {})
+            self.assertEqual(qmp.command("query-vcpu-dirty-limit"), [])
+            self.assertEqual(qmp.command("query-dirty-rate"),
+                             {"status": "unstarted", "sample-pages": 0, "mode": "page-sampling", "start-time": 0, "calc-time": 0})
+            machines = {info["name"]: info for info in qmp.command("query-machines")}
+            self.assertEqual(machines["pc-godwit-1.0"]["alias"], "pc")
+            self.assertIs(machines["pc-godwit-1.0"]["is-default"], True)
+            self.assertEqual(machines["pc-q35-1.0"]["alias"], "q35")
+            self.assertIn("none", machines)
+            accelerators_ = {info["name"] for info in qmp.command("qom-list-types", implements="accel", abstract=False)}
+            self.assertIn("kvm-accel", accelerators_)
+            self.assertNotIn("memory-backend-ram", accelerators_)
+
+    def test_human_monitor(self):
+        with vm(*NONE, qtest=False) as m:
+            human = lambda line: m.qmp.command("human-monitor-command", command_line=line)
+            self.assertEqual(human("info status"), "VM status: running\r\n")
+            self.assertEqual(human("bogus"), "unknown command: 'bogus'\r\n")
+            self.assertEqual(human("info bogus"), "unknown command: 'info bogus'\r\n")
+            self.assertEqual(human(""), "")
+            m.qmp.command("stop")
+            self.assertEqual(human("  info  status "), "VM status: paused\r\n")
+
+    def test_what_is_not_built_says_so(self):
+        with vm(*NONE, qtest=False) as m:
+            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=0), "calc-time is out of range[1, 60].")
+            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=1), "calc-dirty-rate is not built yet")
+            self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
+                             "dirty page limit feature requires KVM with accelerator property 'dirty-ring-size' set'")
+            self.assertEqual(m.qmp.error("system_wakeup"), "Unable to wake up: guest is not in suspended state")
+            self.assertEqual(m.qmp.error("yank", instances=[{"type": "migration"}]), "Instance not found")
+
+    def test_every_command_of_the_schema_answers(self):
+        with vm(*NONE, qtest=False) as m:
+            schema = m.qmp.command("query-qmp-schema")
+            wanted = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
+            self.assertGreater(len(wanted), 40)
+            self.assertEqual({entry["name"] for entry in m.qmp.command("query-commands")}, wanted)
+
+
+if __name__ == "__main__":
+    BINARY = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
