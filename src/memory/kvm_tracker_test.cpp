@@ -6,7 +6,7 @@
 #include "memory/kvm_dirty_log_tracker.h"
 #include "memory/kvm_dirty_ring_tracker.h"
 #include "memory/ram.h"
-#include "memory/tiny_guest.h"
+#include "memory/testing/tiny_guest.h"
 
 namespace godwit::memory {
 namespace {

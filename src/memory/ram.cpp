@@ -108,7 +108,7 @@ Result<Backing> open_backing(const RamOptions& options) {
     case RamSource::anonymous:
       // Shared anonymous memory is a memfd in the kernel as well; with one of our own, holes can be asked
       // for.
-      if (options.shared) return open_memfd(RamOptions{.size = options.size});
+      if (options.shared || options.huge_page_size != 0) return open_memfd(options);
       return Backing{};
     case RamSource::memfd:
       return open_memfd(options);

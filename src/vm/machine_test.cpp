@@ -2,6 +2,7 @@
 #include "vm/machine.h"
 
 #include <gmock/gmock.h>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,15 @@ std::vector<std::byte> hello_sector() {
   return sector({0xba, 0xf8, 0x03, 0xb0, 'H', 0xee, 0xb0, 'i', 0xee, 0xfa, 0xf4});
 }
 
-/// `int3` with an empty interrupt table: a triple fault.
+/// The witness, but with `ud2` for its first instruction in ring 3: without handlers that is a triple fault.
 std::vector<std::byte> faulting_sector() {
-  return sector({0x0f, 0x01, 0x1e, 0x20, 0x7c,  // lidt [0x7c20], six bytes of zero
-                 0xba, 0xf8, 0x03, 0xb0, 'F', 0xee, 0xcc});
+  auto image = witness_sector({});
+  const std::byte first_in_ring_3[] = {std::byte{0xbb}, std::byte{0x00}, std::byte{0x90}, std::byte{0}, std::byte{0}};
+  const auto found = std::ranges::search(image, first_in_ring_3);
+  EXPECT_FALSE(found.empty());
+  found[0] = std::byte{0x0f};
+  found[1] = std::byte{0x0b};
+  return image;
 }
 
 std::vector<std::string> names_of_sections(Machine& machine) {
@@ -172,6 +178,12 @@ TEST_P(OnAccelerator, TheTrackerFindsTheHotSet) {
   const auto started = tracker.start(rig->ram_blocks());
   ASSERT_TRUE(started) << started.error().what();
   std::vector<DirtyBitmap> bitmaps(1, DirtyBitmap(rig->ram_blocks()[0].pages()));
+  const auto collect_and_forget = [&] {  // as a sender does: what was reported once counts as sent
+    ASSERT_TRUE(tracker.collect(bitmaps));
+    ASSERT_TRUE(tracker.rearm(0, {0, bitmaps[0].pages()}, bitmaps[0]));
+    bitmaps[0].clear_all();
+  };
+  collect_and_forget();
   const auto pass = witness_records(*rig).pass;
   ASSERT_TRUE(rig.wait_until([&] { return witness_records(*rig).pass > pass + 2; }));
   ASSERT_TRUE(tracker.collect(bitmaps));
@@ -181,9 +193,7 @@ TEST_P(OnAccelerator, TheTrackerFindsTheHotSet) {
 
   // What nobody but us writes.
   ASSERT_TRUE(rig->monitor_stop());
-  ASSERT_TRUE(tracker.collect(bitmaps));
-  ASSERT_TRUE(tracker.rearm(0, {0, bitmaps[0].pages()}, bitmaps[0]));
-  bitmaps[0].clear_all();
+  collect_and_forget();
   const std::byte one[] = {std::byte{1}};
   rig->write_memory((first_hot + 50) * page_size + 7, one);
   ASSERT_TRUE(tracker.collect(bitmaps));
@@ -223,7 +233,7 @@ TEST_P(OnAccelerator, ThePortAt92AsksForAReset) {
   MachineRig rig(GetParam(), sector({0xe4, 0x92, 0x0c, 0x01, 0xe6, 0x92, 0xeb, 0xfe}));
   ASSERT_TRUE(rig);
   ASSERT_TRUE(rig->monitor_cont());
-  rig.wait_for_event("RESET");
+  rig.wait_for_events("RESET", 1);
   ASSERT_TRUE(rig->monitor_stop());
 }
 
@@ -299,11 +309,10 @@ TEST_F(OnKvm, ATripleFaultAsksForAReset) {
   MachineRig rig("kvm", faulting_sector());
   ASSERT_TRUE(rig);
   ASSERT_TRUE(rig->monitor_cont());
-  rig.wait_for_event("RESET");
-  EXPECT_EQ(rig.serial(), "F");
+  rig.wait_for_events("RESET", 1);
   EXPECT_EQ(rig->run_state(), RunState::running);
   ASSERT_TRUE(rig->monitor_reset());
-  rig.wait_for_serial("FF");
+  rig.wait_for_events("RESET", 2);
 }
 
 TEST_F(OnKvm, ARingThatIsTooSmallIsMadeLarger) {
@@ -335,7 +344,7 @@ TEST_F(OnKvm, CodeOutsideOfRamEndsInAnInternalError) {
   MachineRig rig("kvm", sector({0xea, 0x00, 0x00, 0x00, 0xa0}));
   ASSERT_TRUE(rig);
   ASSERT_TRUE(rig->monitor_cont());
-  rig.wait_for_event("ERROR");
+  rig.wait_for_events("ERROR", 1);
   EXPECT_EQ(rig->run_state(), RunState::internal_error);
   EXPECT_THAT(rig.events(), ElementsAre("RESUME", "STOP", StartsWith("ERROR: KVM: vCPU 0")));
   const auto continued = rig->monitor_cont();

@@ -1,25 +1,14 @@
-"""The command line, the memory and objects it asks for, and the queries that show them.
-
-usage: command_line_test.py BINARY [unittest arguments]
-"""
+"""The command line, the memory and objects it asks for, and the queries that show them."""
 
 import os
-import sys
 import unittest
 
-from vmm import Vm, run
+from vmm import MIB, NONE, Vm, run
 
-BINARY = None
-NONE = ("-machine", "none", "-accel", "qtest")
-MIB = 1 << 20
-
-
-def vm(*options, **how):
-    return Vm(BINARY, *options, **how)
 
 class CommandLine(unittest.TestCase):
     def refused(self, *options, names):
-        status, _, stderr = run(BINARY, "-display", "none", *options)
+        status, _, stderr = run("-display", "none", *options)
         self.assertEqual(status, 1, stderr)
         self.assertIn(names, stderr)
 
@@ -49,12 +38,12 @@ class CommandLine(unittest.TestCase):
     def test_answers_without_a_machine(self):
         for options, text in ((["-help"], "-machine"), (["-version"], "version"), (["-machine", "help"], "pc-q35-1.0"),
                               (["-accel", "help"], "kvm"), (["--help"], "-qmp")):
-            status, stdout, stderr = run(BINARY, *options)
+            status, stdout, stderr = run(*options)
             self.assertEqual((status, stderr), (0, ""))
             self.assertIn(text, stdout)
 
     def test_everything_a_harness_passes(self):
-        with vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest", "--name", "g,debug-threads=on",
+        with Vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest", "--name", "g,debug-threads=on",
                 "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-m", "150M", "-vga", "none", "-nographic",
                 "-audio", "none", "-no-user-config", "-trace", "migration_*", "-msg", "timestamp=on", "-no-shutdown",
                 "-overcommit", "mem-lock=off", "-mem-prealloc", "-monitor", "none", "-serial", "none", "-cpu", "host",
@@ -69,46 +58,46 @@ class CommandLine(unittest.TestCase):
 
 class Memory(unittest.TestCase):
     def ends_at(self, m, size):
-        m.qtest.write(size - 1, b"\x5a")
-        self.assertEqual(m.qtest.read(size - 1, 2)[:1], b"\x5a")
-        m.qtest.write(size, b"\x5a")
-        self.assertNotEqual(m.qtest.read(size, 1), b"\x5a")
+        m.write(size - 1, b"\x5a")
+        self.assertEqual(m.read(size - 1, 2)[:1], b"\x5a")
+        m.write(size, b"\x5a")
+        self.assertNotEqual(m.read(size, 1), b"\x5a")
 
     def test_sizes(self):
         for text, size in (("150M", 150 * MIB), ("64", 64 * MIB), ("1G", 1024 * MIB), ("0.5G", 512 * MIB)):
-            with self.subTest(text), vm(*NONE, "-m", text) as m:
+            with self.subTest(text), Vm(*NONE, "-m", text) as m:
                 self.ends_at(m, size)
 
     def test_machine_none_has_no_ram_unless_asked(self):
-        with vm(*NONE) as m:
-            m.qtest.write(0x1000, b"\x5a")
-            self.assertNotEqual(m.qtest.read(0x1000, 1), b"\x5a")
+        with Vm(*NONE) as m:
+            m.write(0x1000, b"\x5a")
+            self.assertNotEqual(m.read(0x1000, 1), b"\x5a")
 
     def test_ram_of_a_memfd_object(self):
-        with vm(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
+        with Vm(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
             self.ends_at(m, 16 * MIB)
             self.assertEqual(m.qmp.command("qom-get", path="/objects/m", property="size"), 16 * MIB)
             self.assertEqual(m.qmp.command("qom-get", path="/machine", property="memory-backend"), "/objects/m")
             self.assertEqual(m.qmp.error("object-del", id="m"), "object 'm' is in use, can not be deleted")
 
     def test_ram_in_a_shared_file_that_is_unlinked(self):
-        with vm(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
+        with Vm(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
                 "-numa", "node,memdev=m") as m:
             self.assertEqual(os.path.getsize(m.path("ram")), 16 * MIB)
             with open(m.path("ram"), "rb") as ram:
                 os.unlink(m.path("ram"))
-                m.qtest.write(0x2000, b"shared")
+                m.write(0x2000, b"shared")
                 ram.seek(0x2000)
                 self.assertEqual(ram.read(6), b"shared")
 
     def test_mem_path(self):
-        with vm(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
+        with Vm(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
             self.ends_at(m, 4 * MIB)
 
 
 class Objects(unittest.TestCase):
     def test_memory_objects_come_and_go(self):
-        with vm(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
+        with Vm(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
             qmp = m.qmp
             self.assertEqual(qmp.command("qom-get", path="/objects/m0", property="size"), MIB)
             self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m1", size=65536), {})
@@ -120,7 +109,7 @@ class Objects(unittest.TestCase):
             self.assertEqual(m.quit(), 0)
 
     def test_texts(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             for text, arguments in (
                     ("Parameter 'qom-type' does not accept value 'bogus'", {"qom-type": "bogus", "id": "z"}),
                     ("Parameter 'qom-type' is missing", {"id": "z"}),
@@ -143,7 +132,7 @@ class Objects(unittest.TestCase):
             m.qmp.command("object-add", qom_type="memory-backend-memfd", id="m", size=4096)
             self.assertEqual(m.qmp.error("object-add", qom_type="memory-backend-ram", id="m", size=4096),
                              "attempt to add duplicate property 'm' to object (type 'container')")
-            reply = m.qmp.request("qom-get", path="/nope", property="size")
+            reply = m.qmp.execute("qom-get", {"path": "/nope", "property": "size"})
             self.assertEqual(reply["error"], {"class": "DeviceNotFound", "desc": "Device '/nope' not found"})
             self.assertEqual(m.qmp.error("qom-get", path="/objects/m", property="nope"),
                              "Property 'memory-backend-memfd.nope' not found")
@@ -154,7 +143,7 @@ class Objects(unittest.TestCase):
 
 class Queries(unittest.TestCase):
     def test_fresh_machine(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             qmp = m.qmp
             self.assertEqual(qmp.greeting["QMP"]["capabilities"], ["oob"])
             self.assertEqual(qmp.command("query-status"), {"status": "running", "running": True, "singlestep": False})
@@ -177,7 +166,7 @@ class Queries(unittest.TestCase):
             self.assertNotIn("memory-backend-ram", accelerators_)
 
     def test_human_monitor(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             human = lambda line: m.qmp.command("human-monitor-command", command_line=line)
             self.assertEqual(human("info status"), "VM status: running\r\n")
             self.assertEqual(human("bogus"), "unknown command: 'bogus'\r\n")
@@ -187,7 +176,7 @@ class Queries(unittest.TestCase):
             self.assertEqual(human("  info  status "), "VM status: paused\r\n")
 
     def test_what_is_not_built_says_so(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=0), "calc-time is out of range[1, 60].")
             self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=1), "calc-dirty-rate is not built yet")
             self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
@@ -196,7 +185,7 @@ class Queries(unittest.TestCase):
             self.assertEqual(m.qmp.error("yank", instances=[{"type": "migration"}]), "Instance not found")
 
     def test_every_command_of_the_schema_answers(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             schema = m.qmp.command("query-qmp-schema")
             wanted = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
             self.assertGreater(len(wanted), 40)
@@ -204,5 +193,4 @@ class Queries(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    BINARY = os.path.abspath(sys.argv.pop(1))
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, warnings="ignore")

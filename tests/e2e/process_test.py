@@ -1,31 +1,20 @@
-"""The life of the process: run states, monitors, qtest, signals, exit statuses.
-
-usage: process_test.py BINARY [unittest arguments]
-"""
+"""The life of the process: run states, monitors, qtest, signals, exit statuses."""
 
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-from vmm import Qmp, Vm
+from vmm import GODWIT, MIB, NONE, Monitor, Qmp, Vm
 
-BINARY = None
-NONE = ("-machine", "none", "-accel", "qtest")
-MIB = 1 << 20
-
-
-def vm(*options, **how):
-    return Vm(BINARY, *options, **how)
 
 class RunStates(unittest.TestCase):
     def test_stop_cont_reset(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             qmp = m.qmp
             status = lambda: qmp.command("query-status")["status"]
             qmp.command("stop")
@@ -48,7 +37,7 @@ class RunStates(unittest.TestCase):
             self.assertNotIn("data", qmp.events[-1])
 
     def test_started_stopped(self):
-        with vm(*NONE, "-S", qtest=False) as m:
+        with Vm(*NONE, "-S", qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "prelaunch")
             self.assertEqual(m.qmp.command("human-monitor-command", command_line="info status"),
                              "VM status: paused (prelaunch)\r\n")
@@ -56,7 +45,7 @@ class RunStates(unittest.TestCase):
             self.assertEqual(m.qmp.events[-1]["event"], "RESUME")
 
     def test_inmigrate(self):
-        with vm(*NONE, "-incoming", "defer", qtest=False) as m:
+        with Vm(*NONE, "-incoming", "defer", qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "inmigrate")
             m.qmp.command("stop")
             m.qmp.command("cont")
@@ -77,8 +66,8 @@ class Ending(unittest.TestCase):
     }
 
     def check_end(self, m, began, reason):
-        events = m.qmp.drain()
-        self.assertEqual(m.wait(), 0, m.stderr())
+        events = m.last_events()
+        self.assertEqual(m.wait_exit(), 0, m.stderr())
         self.assertLess(time.monotonic() - began, 1.0)
         shutdown = [e for e in events if e["event"] == "SHUTDOWN"]
         self.assertEqual([e["data"] for e in shutdown], [{"guest": False, "reason": reason}])
@@ -86,16 +75,16 @@ class Ending(unittest.TestCase):
     def test_signals(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             for state, (options, commands) in self.STATES.items():
-                with self.subTest(state=state, signal=number), vm(*options) as m:
+                with self.subTest(state=state, signal=number), Vm(*options) as m:
                     for command in commands:
                         m.qmp.command(command)
                     began = time.monotonic()
-                    m.signal(number)
+                    m.process.send_signal(number)
                     self.check_end(m, began, "host-signal")
 
     def test_quit(self):
         for state, (options, commands) in self.STATES.items():
-            with self.subTest(state=state), vm(*options) as m:
+            with self.subTest(state=state), Vm(*options) as m:
                 for command in commands:
                     m.qmp.command(command)
                 began = time.monotonic()
@@ -104,44 +93,43 @@ class Ending(unittest.TestCase):
                 self.check_end(m, began, "host-qmp-quit")
 
     def test_many_signals_are_as_good_as_one(self):
-        with vm(*NONE) as m:
+        with Vm(*NONE) as m:
             for _ in range(200):
                 if m.process.poll() is None:
-                    m.signal(signal.SIGTERM)
+                    m.process.send_signal(signal.SIGTERM)
             self.check_end(m, time.monotonic(), "host-signal")
 
     def test_while_migrating(self):
-        with vm(*NONE, "-m", "64M") as source:
+        with Vm(*NONE, "-m", "64M") as source:
             listener = socket.socket(socket.AF_UNIX)  # accepts and never reads
             listener.bind(source.path("mig"))
             listener.listen(1)
-            source.qtest.write(0, bytes(range(256)) * 4096)
+            source.write(0, bytes(range(256)) * 4096)
             for page in range(0, 64 * MIB, 4096):
-                source.qtest.ask("writeb 0x%x 0x1" % page)
+                source.ask("writeb 0x%x 0x1" % page)
+            source.qmp.capabilities(events=True)
             source.qmp.command("migrate-set-parameters", max_bandwidth=1 << 20)
             source.qmp.command("migrate", uri="unix:" + source.path("mig"))
             peer = listener.accept()[0]
-            while source.qmp.command("query-migrate")["status"] == "setup":
-                pass
-            self.assertEqual(source.qmp.command("query-migrate")["status"], "active")
+            source.qmp.wait("active")
             began = time.monotonic()
-            source.signal(signal.SIGTERM)
+            source.process.send_signal(signal.SIGTERM)
             self.check_end(source, began, "host-signal")
             peer.close()
             listener.close()
 
     def test_a_broken_incoming_stream_ends_with_status_1(self):
-        with vm(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
+        with Vm(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
             peer = socket.socket(socket.AF_UNIX)
             peer.connect(m.path("mig"))
             peer.sendall(b"this is no migration stream at all, not even a header")
-            self.assertEqual(m.wait(), 1)
+            self.assertEqual(m.wait_exit(), 1)
             self.assertIn("load of migration failed", m.stderr())
             peer.close()
 
     def test_the_process_stays_in_the_foreground(self):
-        shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (BINARY, " ".join(NONE))], stderr=subprocess.DEVNULL)
-        while os.readlink("/proc/%d/exe" % shell.pid) != os.path.realpath(BINARY):
+        shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (GODWIT, " ".join(NONE))], stderr=subprocess.DEVNULL)
+        while os.readlink("/proc/%d/exe" % shell.pid) != os.path.realpath(GODWIT):
             os.sched_yield()
         with open("/proc/%d/status" % shell.pid, encoding="ascii") as status:
             fields = dict(line.split(":", 1) for line in status)
@@ -160,27 +148,26 @@ class Monitors(unittest.TestCase):
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen(1)
-            with vm(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control", qmp=False,
-                    qtest=False) as m:
-                qmp = Qmp(listener.accept()[0]).negotiate()
+            with Vm(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control", qtest=False) as m:
+                qmp = Monitor(listener.accept()[0], m.process)
                 self.assertEqual(qmp.command("quit"), {})
-                self.assertEqual(m.wait(), 0)
-                qmp.sock.close()
+                self.assertEqual(m.wait_exit(), 0)
+                qmp.socket.close()
             listener.close()
 
     def test_tcp(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        with vm(*NONE, "-qmp", "tcp:127.0.0.1:%d,server,nowait" % port, qtest=False) as m:
-            qmp = Qmp(socket.create_connection(("127.0.0.1", port))).negotiate()
+        with Vm(*NONE, "-qmp", "tcp:127.0.0.1:%d,server,nowait" % port, qtest=False) as m:
+            qmp = Monitor(socket.create_connection(("127.0.0.1", port)), m.process)
             self.assertEqual(qmp.command("query-name"), {})
             m.qmp.command("stop")
-            self.assertEqual(qmp.event("STOP")["event"], "STOP")
-            qmp.sock.close()
+            self.assertEqual(qmp.wait("STOP")["event"], "STOP")
+            qmp.socket.close()
 
     def test_stdio(self):
-        process = subprocess.Popen([BINARY, *NONE, "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen([GODWIT, *NONE, "-qmp", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
         out, _ = process.communicate(b"{'execute':'qmp_capabilities'}{'execute':'quit','id':1}", timeout=30)
         messages = [json.loads(line) for line in out.split(b"\r\n") if line]
@@ -191,62 +178,61 @@ class Monitors(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
 
     def test_a_server_that_waits_holds_the_start(self):
-        with vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on,wait=on", "-mon", "chardev=w,mode=control",
+        with Vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on,wait=on", "-mon", "chardev=w,mode=control",
                 qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "prelaunch")
-            waited = Qmp.connect(m.path("wait"), m.process).negotiate()
-            m.qmp.event("RESUME")
+            waited = Qmp(m.path("wait"), m.process)
+            m.qmp.wait("RESUME")
             self.assertEqual(waited.command("query-status")["status"], "running")
-            waited.sock.close()
+            waited.socket.close()
 
     def test_waiting_for_a_client_ends_with_a_signal(self):
-        with vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on", "-mon", "chardev=w,mode=control",
+        with Vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on", "-mon", "chardev=w,mode=control",
                 qtest=False) as m:
-            m.signal(signal.SIGTERM)
-            self.assertEqual(m.wait(), 0)
+            m.process.send_signal(signal.SIGTERM)
+            self.assertEqual(m.wait_exit(), 0)
 
     def test_a_client_that_vanishes_does_no_harm(self):
-        with vm(*NONE, qtest=False) as m:
+        with Vm(*NONE, qtest=False) as m:
             other = socket.socket(socket.AF_UNIX)
-            other.connect(m.path("qmp"))
+            other.connect(m.name + ".qmp")
             other.close()
             self.assertEqual(m.qmp.command("query-status")["status"], "running")
 
 
 class QtestProtocol(unittest.TestCase):
     def test_requests(self):
-        with vm(*NONE, "-m", "1M") as m:
+        with Vm(*NONE, "-m", "1M") as m:
             for request, answer in (("endianness", "OK little"), ("writeq 0x1000 0x1122334455667788", "OK"),
                                     ("readq 0x1000", "OK 0x1122334455667788"), ("readb 0x1000", "OK 0x0000000000000088"),
                                     ("read 0x1000 0x8", "OK 0x8877665544332211"), ("bogus 1", "FAIL Unknown command 'bogus'")):
-                self.assertEqual(m.qtest.ask(request), answer)
+                self.assertEqual(m.ask(request), answer)
 
     def test_25000_sequential_reads_take_less_than_2_seconds(self):
-        with vm(*NONE, "-m", "128M") as m:
+        with Vm(*NONE, "-m", "128M") as m:
             began = time.monotonic()
             for i in range(25000):
-                self.assertEqual(m.qtest.ask("read 0x%x 0x1" % (i * 4096)), "OK 0x00")
+                self.assertEqual(m.ask("read 0x%x 0x1" % (i * 4096)), "OK 0x00")
             self.assertLess(time.monotonic() - began, 2.0)
 
     def test_served_in_every_state(self):
-        with vm(*NONE, "-m", "1M", "-S") as m:
-            m.qtest.write(0, b"abc")
+        with Vm(*NONE, "-m", "1M", "-S") as m:
+            m.write(0, b"abc")
             m.qmp.command("cont")
-            self.assertEqual(m.qtest.read(0, 3), b"abc")
+            self.assertEqual(m.read(0, 3), b"abc")
             m.qmp.command("stop")
-            self.assertEqual(m.qtest.read(0, 3), b"abc")
-        with vm(*NONE, "-m", "1M", "-incoming", "defer") as m:
-            m.qtest.write(0, b"abc")
-            self.assertEqual(m.qtest.read(0, 3), b"abc")
+            self.assertEqual(m.read(0, 3), b"abc")
+        with Vm(*NONE, "-m", "1M", "-incoming", "defer") as m:
+            m.write(0, b"abc")
+            self.assertEqual(m.read(0, 3), b"abc")
 
     def test_a_client_that_goes_does_no_harm(self):
-        with vm(*NONE, "-m", "64M") as m:
-            m.qtest.sock.sendall(b"read 0x0 0x4000000\n" * 4)
-            m.qtest.sock.close()
+        with Vm(*NONE, "-m", "64M") as m:
+            m.qtest.sendall(b"read 0x0 0x4000000\n" * 4)
+            m.qtest.close()
             self.assertEqual(m.qmp.command("query-status")["status"], "running")
             self.assertEqual(m.quit(), 0)
 
 
 if __name__ == "__main__":
-    BINARY = os.path.abspath(sys.argv.pop(1))
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, warnings="ignore")

@@ -44,9 +44,10 @@ class Cutter final : public wire::test::Recoder {
     const auto names = wire::test::device_names();
     GODWIT_TRY(Recoder::on_section_data(type, header, in));
     for (std::size_t i = 0; i < names.size(); ++i) {
-      const char prefix[] = {static_cast<char>(i), static_cast<char>(header.version)};
-      if (names[i] == header.name)
-        seeds_.add("field_table", out.data().subspan(start), std::string_view(prefix, 2));
+      if (names[i] != header.name) continue;
+      const auto oldest = wire::test::make_device(names[i], 0).section->identity().minimum_version;
+      const char prefix[] = {static_cast<char>(i), static_cast<char>(header.version - oldest)};
+      seeds_.add("field_table", out.data().subspan(start), std::string_view(prefix, 2));
     }
     Output frame;
     wire::encode_section_header(frame, type, header);
@@ -94,6 +95,21 @@ std::vector<std::byte> read(const fs::path& path) {
   return {bytes.begin(), bytes.end()};
 }
 
+/// Every device as it is after reset.
+void reset_states(Seeds& seeds) {
+  const auto names = wire::test::device_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto device = wire::test::make_device(names[i], 0);
+    Output out;
+    std::string state;
+    if (!device.section->save(out, state)) continue;
+    const char prefix[] = {
+        static_cast<char>(i),
+        static_cast<char>(device.section->identity().version - device.section->identity().minimum_version)};
+    seeds.add("field_table", out.data(), std::string_view(prefix, 2));
+  }
+}
+
 int cut(const fs::path& path, Seeds& seeds) {
   const auto bytes = read(path);
   const std::string name = path.filename();
@@ -119,6 +135,7 @@ int cut(const fs::path& path, Seeds& seeds) {
 int main(int count, char** arguments) {
   if (count != 3) return 2;
   Seeds seeds(arguments[2]);
+  reset_states(seeds);
   int failed = 0;
   for (const auto& entry : fs::recursive_directory_iterator(arguments[1]))
     if (entry.path().extension() == ".bin" || entry.path().extension() == ".mig")

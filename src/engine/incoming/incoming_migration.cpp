@@ -32,6 +32,11 @@ std::vector<channel::ListeningAddress> IncomingMigration::addresses() const {
 
 void IncomingMigration::run(std::stop_token stop) {
   auto channel = listener_->accept();
+  if (!channel && !stop.stop_requested() && !listener_->multi_channel()) {
+    // A descriptor or command that gives nothing: nothing was loaded, so the machine goes on waiting to be ended.
+    log::error("{}", channel.error().explain());
+    channel = listener_->accept();
+  }
   if (!channel) {
     if (!stop.stop_requested()) fail_for_good(channel.error());
     return;

@@ -54,13 +54,10 @@ void VcpuThread::wait_until_stopped() {
 }
 
 void VcpuThread::call(const std::function<void(Vcpu&)>& work) {
-  if (on_own_thread()) return work(*vcpu_);
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return work_ == nullptr; });
-  if (finished_) return work(*vcpu_);
-  work_ = &work;
-  wake_.notify_all();
-  changed_.wait(lock, [this, &work] { return work_ != &work; });
+  // On the caller's thread: waking the vCPU's own for it would cost more than its work, right in the blackout.
+  const std::lock_guard lock(mutex_);
+  assert(!executing_);
+  work(*vcpu_);
 }
 
 void VcpuThread::unpark() {
@@ -90,27 +87,19 @@ void VcpuThread::loop(std::stop_token stop) {
   started_ = true;
   changed_.notify_all();
 
-  while (work_ || !stop.stop_requested()) {
-    if (work_) {
-      const auto* work = work_;
-      lock.unlock();
-      (*work)(*vcpu_);
-      lock.lock();
-      work_ = nullptr;
-      changed_.notify_all();
-    } else if (!want_run_ || parked_) {
-      wake_.wait(lock, stop, [this] { return work_ || (want_run_ && !parked_); });
+  while (!stop.stop_requested()) {
+    if (!want_run_ || parked_) {
+      wake_.wait(lock, stop, [this] { return want_run_ && !parked_; });
     } else if (sleep_ != Nanoseconds{0}) {
       sleep(lock, stop);
     } else {
       execute(lock);
     }
   }
-  finished_ = true;
 }
 
 void VcpuThread::sleep(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
-  wake_.wait_for(lock, stop, sleep_, [this] { return work_ || !want_run_ || sleep_ == Nanoseconds{0}; });
+  wake_.wait_for(lock, stop, sleep_, [this] { return !want_run_ || sleep_ == Nanoseconds{0}; });
   sleep_ = Nanoseconds{0};
 }
 

@@ -42,7 +42,7 @@ class VcpuThread {
   /// Waits until no guest code executes. Only after request_stop(). Returns at once on the vCPU's own thread.
   void wait_until_stopped();
 
-  /// Runs `work` on the vCPU's thread and waits for it. Only while stopped.
+  /// Gives `work` the vCPU, on the calling thread. Only while stopped: it does not execute before `work` is done.
   void call(const std::function<void(Vcpu&)>& work);
   /// Lets a vCPU that stopped by itself execute again; for after a new state was set.
   void unpark();
@@ -70,12 +70,10 @@ class VcpuThread {
   std::condition_variable_any wake_;
   std::condition_variable changed_;
   bool started_ = false;
-  bool finished_ = false;
   bool want_run_ = false;
   bool executing_ = false;
   bool parked_ = false;
   Nanoseconds sleep_{0};
-  const std::function<void(Vcpu&)>* work_ = nullptr;
   std::optional<Error> start_error_;
 
   int thread_id_ = 0;

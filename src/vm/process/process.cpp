@@ -140,13 +140,25 @@ Result<> Process::open_monitors() {
 }
 
 void Process::await_clients() {
-  bool monitors_complete = false;
-  const auto waiter = start_thread("await-clients", [this, &monitors_complete](const std::stop_token& stop) {
-    if (monitor_->wait_for_clients(stop))
-      asio::post(loop_, [&monitors_complete] { monitors_complete = true; });
-  });
+  bool monitors_complete = !monitors_wait();
+  const auto complete = [&] { return monitors_complete && !(serial_ && serial_->awaits_client()); };
+  if (complete()) return;  // no command runs before the guest has been started
+  std::jthread waiter;
+  if (!monitors_complete) {
+    waiter = start_thread("await-clients", [&](const std::stop_token& stop) {
+      if (monitor_->wait_for_clients(stop))
+        asio::post(loop_, [&monitors_complete] { monitors_complete = true; });
+    });
+  }
   const auto keep_running = asio::make_work_guard(loop_);
-  while (!exit_status_ && !(monitors_complete && !(serial_ && serial_->awaits_client()))) loop_.run_one();
+  while (!exit_status_ && !complete()) loop_.run_one();
+}
+
+bool Process::monitors_wait() const {
+  return std::ranges::any_of(line_.process.monitors, [this](const MonitorConfig& monitor) {
+    const auto chardev = std::ranges::find(line_.process.chardevs, monitor.chardev, &ChardevConfig::id);
+    return chardev->server && chardev->wait;
+  });
 }
 
 // ---- the guest's wishes

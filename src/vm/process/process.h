@@ -51,6 +51,7 @@ class Process final : private MachineObserver, private MigrationObserver {
   Result<> start_incoming();
   /// Runs the loop until those clients are there without which start-up must not go on.
   void await_clients();
+  bool monitors_wait() const;
 
   void reset_guest();
   void guest_is_off();

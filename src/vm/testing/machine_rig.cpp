@@ -1,5 +1,6 @@
 #include "vm/testing/machine_rig.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -62,12 +63,10 @@ void MachineRig::wait_for_serial(const std::string& text) {
   changed_.wait(lock, [&] { return serial_.find(text) != std::string::npos; });
 }
 
-void MachineRig::wait_for_event(const std::string& start) {
+void MachineRig::wait_for_events(const std::string& start, long count) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    for (const std::string& event : events_)
-      if (event.starts_with(start)) return true;
-    return false;
+    return std::ranges::count_if(events_, [&](const std::string& event) { return event.starts_with(start); }) >= count;
   });
 }
 

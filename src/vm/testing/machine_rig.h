@@ -35,7 +35,8 @@ class MachineRig final : public MachineObserver {
 
   /// Waits until the serial line has carried `text`.
   void wait_for_serial(const std::string& text);
-  void wait_for_event(const std::string& start);
+  /// Waits until `count` events have begun with `start`.
+  void wait_for_events(const std::string& start, long count);
   /// Looks at `condition` whenever the guest sends a byte, until it is true. False if it was not in a great
   /// many bytes.
   bool wait_until(const std::function<bool()>& condition);

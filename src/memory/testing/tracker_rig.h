@@ -33,8 +33,6 @@ class TrackerRig {
   DirtyTracker& tracker() { return *tracker_; }
   /// Pages that the writers can reach.
   std::span<const PageId> pages() const { return pages_; }
-  /// False for trackers that may report a page nobody wrote to.
-  virtual bool exact() const { return true; }
 
   /// Writes once to each of these pages; returns when it is done.
   virtual void write(std::span<const PageId> pages) = 0;

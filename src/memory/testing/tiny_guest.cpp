@@ -1,4 +1,4 @@
-#include "memory/tiny_guest.h"
+#include "memory/testing/tiny_guest.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "memory/tracker_rig.h"
+#include "memory/testing/tracker_rig.h"
 
 #include <algorithm>
 #include <atomic>
@@ -13,7 +13,7 @@
 #include "memory/kvm_dirty_log_tracker.h"
 #include "memory/kvm_dirty_ring_tracker.h"
 #include "memory/marked_tracker.h"
-#include "memory/tiny_guest.h"
+#include "memory/testing/tiny_guest.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
 
