@@ -4,18 +4,18 @@
 //   ./move_heap send unix:/tmp/heap
 //
 // All that a "virtual machine" has to be: memory, a way to stop whoever writes to it, and a little state.
-#include <godwit/field_table.h>
-#include <godwit/migration.h>
-#include <godwit/user_tracker.h>
-#include <sys/mman.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <sys/mman.h>
 #include <thread>
+
+#include <godwit/field_table.h>
+#include <godwit/migration.h>
+#include <godwit/user_tracker.h>
 
 using godwit::Result;
 using godwit::RunState;
@@ -31,8 +31,10 @@ class Heap final : public godwit::Guest {
  public:
   static constexpr std::uint64_t pages = 16384;
 
-  Heap(std::unique_ptr<godwit::DirtyTracker> tracker, RunState state) : tracker_(std::move(tracker)), state_(state) {
-    void* memory = ::mmap(nullptr, pages * godwit::page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  Heap(std::unique_ptr<godwit::DirtyTracker> tracker, RunState state)
+      : tracker_(std::move(tracker)), state_(state) {
+    void* memory = ::mmap(nullptr, pages * godwit::page_size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     block_ = {.name = "heap", .host = static_cast<std::byte*>(memory), .size = pages * godwit::page_size};
     static const auto table = godwit::FieldTable<Worker>("worker", {.version = 1})
                                   .field("round", &Worker::round)
@@ -98,7 +100,8 @@ class Waiter final : public godwit::MigrationObserver {
   }
   bool wait() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return last_ == MigrationStatus::completed || last_ == MigrationStatus::failed; });
+    changed_.wait(lock,
+                  [this] { return last_ == MigrationStatus::completed || last_ == MigrationStatus::failed; });
     return last_ == MigrationStatus::completed;
   }
 
@@ -134,7 +137,8 @@ int main(int argc, char** argv) {
   godwit::Migration migration(heap, waiter, clock, {.incoming_expected = !sends});
   // Events on both sides; the source also listens to what the destination answers.
   using Capability = godwit::schema::MigrationCapability;
-  if (auto set = migration.set_capabilities({{Capability::events, true}, {Capability::return_path, sends}}); !set)
+  if (auto set = migration.set_capabilities({{Capability::events, true}, {Capability::return_path, sends}});
+      !set)
     return fail(set.error());
 
   Result<> started;
@@ -152,7 +156,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (sends) {
-    std::printf("sent, standing still for %lld ms\n", static_cast<long long>(migration.info().downtime.value_or(-1)));
+    std::printf("sent, standing still for %lld ms\n",
+                static_cast<long long>(migration.info().downtime.value_or(-1)));
     return 0;
   }
   const std::uint64_t lost = heap.lost_writes();

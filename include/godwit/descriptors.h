@@ -9,8 +9,8 @@ namespace godwit {
 
 class UniqueFd;
 
-/// Where `fd:NAME` and `/dev/fdset/N` are looked up (control-plane sections 9.1 and 13). The monitor implements it;
-/// an embedder without one may pass NoDescriptors.
+/// Where `fd:NAME` and `/dev/fdset/N` are looked up (control-plane sections 9.1 and 13). The monitor
+/// implements it; an embedder without one may pass NoDescriptors.
 ///
 /// Threads: both methods may be called from any thread, also while a monitor adds and removes descriptors.
 class DescriptorSource {

@@ -9,14 +9,14 @@
 
 namespace godwit {
 
-/// One device. Most are made with make_section() from a FieldTable (<godwit/field_table.h>); implement this for
-/// state that no table can describe.
+/// One device. Most are made with make_section() from a FieldTable (<godwit/field_table.h>); implement this
+/// for state that no table can describe.
 ///
 /// Threads: called by the migration thread only, with the guest stopped (save) or not yet started (load).
 class DeviceSection {
  public:
   struct Identity {
-    std::string name;                   ///< the idstr, 1 to 255 bytes
+    std::string name;  ///< the idstr, 1 to 255 bytes
     std::uint32_t instance = 0;
     std::uint32_t version = 1;          ///< what save() writes and the newest that load() understands
     std::uint32_t minimum_version = 1;  ///< the oldest that load() understands
@@ -26,11 +26,13 @@ class DeviceSection {
   virtual const Identity& identity() const = 0;
 
   /// Appends the section's body to `out`, and to `description` the members of its JSON description after
-  /// "instance_id", without braces: `"vmsd_name": "timer", "version": 2, "fields": [...]` (wire-format section 2.5).
+  /// "instance_id", without braces: `"vmsd_name": "timer", "version": 2, "fields": [...]` (wire-format
+  /// section 2.5).
   virtual Result<> save(Output& out, std::string& description) = 0;
 
-  /// Reads the section's body. `version` is between minimum_version and version. An error names the field, the
-  /// value and the range. A failed load leaves the device in an unspecified state: the guest is not started.
+  /// Reads the section's body. `version` is between minimum_version and version. An error names the field,
+  /// the value and the range. A failed load leaves the device in an unspecified state: the guest is not
+  /// started.
   virtual Result<> load(Input& in, std::uint32_t version) = 0;
 };
 

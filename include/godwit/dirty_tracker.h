@@ -11,8 +11,8 @@
 
 namespace godwit {
 
-/// Threads: start, collect, rearm and stop are called by one thread at a time (the migration thread), while any
-/// number of threads write to the memory.
+/// Threads: start, collect, rearm and stop are called by one thread at a time (the migration thread), while
+/// any number of threads write to the memory.
 class DirtyTracker {
  public:
   virtual ~DirtyTracker() = default;
@@ -24,13 +24,14 @@ class DirtyTracker {
   /// unchanged until stop().
   virtual Result<> start(std::span<const RamBlock> blocks) = 0;
 
-  /// Adds to `bitmaps` (one per block, in the order of start) every page written since start or since the page was
-  /// last collected and re-armed. Returns how many pages became dirty in the bitmaps that were clean there.
-  /// A page may be reported again though it was not written since; a written page is never left out.
+  /// Adds to `bitmaps` (one per block, in the order of start) every page written since start or since the
+  /// page was last collected and re-armed. Returns how many pages became dirty in the bitmaps that were clean
+  /// there. A page may be reported again though it was not written since; a written page is never left out.
   virtual Result<std::uint64_t> collect(std::span<DirtyBitmap> bitmaps) = 0;
 
-  /// Called before the contents of dirty pages in `range` of block number `block` are read for sending, with the
-  /// bitmap in which they are still set. Trackers that collect without re-arming re-arm exactly those pages here.
+  /// Called before the contents of dirty pages in `range` of block number `block` are read for sending, with
+  /// the bitmap in which they are still set. Trackers that collect without re-arming re-arm exactly those
+  /// pages here.
   virtual Result<> rearm(std::size_t block, PageRange range, const DirtyBitmap& bitmap) {
     (void)block, (void)range, (void)bitmap;
     return {};

@@ -1,5 +1,5 @@
-// Errors are values. An Error says what went wrong in the words a client of the monitor sees, and carries for the
-// log and the operator which side of the migration and which phase it happened in, and what to do next.
+// Errors are values. An Error says what went wrong in the words a client of the monitor sees, and carries for
+// the log and the operator which side of the migration and which phase it happened in, and what to do next.
 #pragma once
 
 #include <cstdint>

@@ -35,14 +35,15 @@ class Guest {
   virtual std::span<const RamBlock> ram_blocks() const = 0;
   virtual DirtyTracker& dirty_tracker() = 0;
 
-  /// In the order in which they are saved. `timer`, if there is one, comes first. The engine adds `globalstate`.
+  /// In the order in which they are saved. `timer`, if there is one, comes first. The engine adds
+  /// `globalstate`.
   virtual std::span<const std::unique_ptr<DeviceSection>> device_sections() = 0;
 
   virtual RunState run_state() const = 0;
 
-  /// `running` starts the vCPUs, anything else stops them if they run and takes that state. When it returns for a
-  /// stopped state, no guest instruction executes and no device writes to guest memory. An error leaves the state
-  /// as it was.
+  /// `running` starts the vCPUs, anything else stops them if they run and takes that state. When it returns
+  /// for a stopped state, no guest instruction executes and no device writes to guest memory. An error leaves
+  /// the state as it was.
   virtual Result<> set_run_state(RunState state) = 0;
 
   /// A destination that was started with -S, or told to stop while it waited, does not run by itself.

@@ -15,15 +15,13 @@
 
 namespace godwit {
 
-
-
 /// Told what happens, in order, on the engine's threads. Implementations return soon and do not call back.
 class MigrationObserver {
  public:
   virtual ~MigrationObserver() = default;
 
-  /// The MIGRATION event. Only called when it is due: with the `events` capability, or for the incoming `setup`,
-  /// which is always announced (control-plane section 4.2).
+  /// The MIGRATION event. Only called when it is due: with the `events` capability, or for the incoming
+  /// `setup`, which is always announced (control-plane section 4.2).
   virtual void on_status(schema::MigrationStatus status) = 0;
   /// The MIGRATION_PASS event.
   virtual void on_pass(std::int64_t pass) = 0;
@@ -38,7 +36,7 @@ struct MigrationOptions {
   bool send_description = true;     ///< the JSON description after the end of the stream
   bool store_global_state = true;   ///< off: `globalstate` only for states other than running and paused
   bool only_migratable = false;
-  bool incoming_expected = false;   ///< started with -incoming: the guest waits
+  bool incoming_expected = false;  ///< started with -incoming: the guest waits
 };
 
 /// One per guest and process. All methods are thread-safe. Methods named after monitor commands behave as

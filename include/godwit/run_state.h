@@ -1,4 +1,5 @@
-// The run states of a virtual machine that a migration knows (control-plane section 3, wire-format section 11.1).
+// The run states of a virtual machine that a migration knows (control-plane section 3, wire-format
+// section 11.1).
 #pragma once
 
 #include <godwit/schema/types.h>

@@ -49,11 +49,11 @@ class Output {
   std::vector<std::byte> bytes_;
 };
 
-/// A stream of bytes read front to back through a window. Decoders work on this and on nothing else, so that the
-/// same decoder runs on a span in a test, under the fuzzer, and on a socket.
+/// A stream of bytes read front to back through a window. Decoders work on this and on nothing else, so that
+/// the same decoder runs on a span in a test, under the fuzzer, and on a socket.
 ///
-/// Nothing is ever allocated because a length field asks for it: need() is bounded by window_limit, and larger
-/// data is read by its consumer in pieces, or straight to where it belongs with read().
+/// Nothing is ever allocated because a length field asks for it: need() is bounded by window_limit, and
+/// larger data is read by its consumer in pieces, or straight to where it belongs with read().
 class Input {
  public:
   /// The most that need() may be asked for.
@@ -61,10 +61,12 @@ class Input {
 
   virtual ~Input() = default;
 
-  /// The next `count` bytes, unconsumed; valid until the next call that reads. Fails if the stream ends before.
+  /// The next `count` bytes, unconsumed; valid until the next call that reads. Fails if the stream ends
+  /// before.
   Result<std::span<const std::byte>> need(std::size_t count) {
     assert(count <= window_limit);
-    if (static_cast<std::size_t>(end_ - at_) < count) [[unlikely]] GODWIT_TRY(fill(count));
+    if (static_cast<std::size_t>(end_ - at_) < count) [[unlikely]]
+      GODWIT_TRY(fill(count));
     return std::span<const std::byte>(at_, count);
   }
   /// Consumes bytes that need() has shown.
@@ -76,7 +78,8 @@ class Input {
   Result<std::uint64_t> be64() { return get<std::uint64_t>(); }
   /// u8 length, then that many bytes.
   Result<std::string> counted_text();
-  /// Exactly into.size() bytes, straight into their place: what is in the window first, the rest without a detour.
+  /// Exactly into.size() bytes, straight into their place: what is in the window first, the rest without a
+  /// detour.
   Result<> read(std::span<std::byte> into);
   /// Reads and drops `count` bytes.
   Result<> discard(std::uint64_t count);
@@ -87,16 +90,17 @@ class Input {
   std::uint64_t offset() const { return window_end_offset_ - static_cast<std::uint64_t>(end_ - at_); }
 
  protected:
-  /// Makes at least `count` bytes available in the window [at_, end_), keeping the unconsumed ones, or fails with
-  /// a text that names the offset and what was missing. count <= window_limit.
+  /// Makes at least `count` bytes available in the window [at_, end_), keeping the unconsumed ones, or fails
+  /// with a text that names the offset and what was missing. count <= window_limit.
   virtual Result<> fill(std::size_t count) = 0;
-  /// Reads at least one byte behind the empty window into `into`; fails at the end of the stream. The caller moves
-  /// window_end_offset_.
+  /// Reads at least one byte behind the empty window into `into`; fails at the end of the stream. The caller
+  /// moves window_end_offset_.
   virtual Result<std::size_t> read_past_window(std::span<std::byte> into) = 0;
   /// True if no byte follows the window. Only called with an empty window.
   virtual Result<bool> nothing_follows() = 0;
 
-  /// What fill() fails with at the end of the stream: "expected 8 bytes at offset 0x1234, the stream ends after 3".
+  /// What fill() fails with at the end of the stream: "expected 8 bytes at offset 0x1234, the stream ends
+  /// after 3".
   std::unexpected<Error> ends_early(std::size_t expected) const;
 
   const std::byte* at_ = nullptr;
@@ -106,7 +110,8 @@ class Input {
  private:
   template <typename T>
   Result<T> get() {
-    if (static_cast<std::size_t>(end_ - at_) < sizeof(T)) [[unlikely]] GODWIT_TRY(fill(sizeof(T)));
+    if (static_cast<std::size_t>(end_ - at_) < sizeof(T)) [[unlikely]]
+      GODWIT_TRY(fill(sizeof(T)));
     T value;
     std::memcpy(&value, at_, sizeof(T));
     at_ += sizeof(T);

@@ -8,8 +8,8 @@
 
 namespace godwit {
 
-/// Asynchronous userfault write protection where the kernel has it (6.7 and later), else the synchronous one. The
-/// error says what each of them lacks and what to do about it.
+/// Asynchronous userfault write protection where the kernel has it (6.7 and later), else the synchronous one.
+/// The error says what each of them lacks and what to do about it.
 Result<std::unique_ptr<DirtyTracker>> make_user_tracker();
 
 }  // namespace godwit

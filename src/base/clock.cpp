@@ -25,7 +25,9 @@ void Event::wait() const {
   changed_.wait(lock, [this] { return set_; });
 }
 
-Nanoseconds SteadyClock::now() const { return std::chrono::steady_clock::now().time_since_epoch(); }
+Nanoseconds SteadyClock::now() const {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
 
 bool SteadyClock::wait_for(const Event& event, Nanoseconds how_long) {
   std::unique_lock lock(event.mutex_);

@@ -1,6 +1,6 @@
-#include <godwit/error.h>
-
 #include <utility>
+
+#include <godwit/error.h>
 
 namespace godwit {
 
@@ -14,16 +14,23 @@ struct Error::Details {
 
 std::string_view to_string(ErrorClass error_class) {
   switch (error_class) {
-    case ErrorClass::generic: return "GenericError";
-    case ErrorClass::command_not_found: return "CommandNotFound";
-    case ErrorClass::device_not_active: return "DeviceNotActive";
-    case ErrorClass::device_not_found: return "DeviceNotFound";
-    case ErrorClass::kvm_missing_capability: return "KVMMissingCap";
+    case ErrorClass::generic:
+      return "GenericError";
+    case ErrorClass::command_not_found:
+      return "CommandNotFound";
+    case ErrorClass::device_not_active:
+      return "DeviceNotActive";
+    case ErrorClass::device_not_found:
+      return "DeviceNotFound";
+    case ErrorClass::kvm_missing_capability:
+      return "KVMMissingCap";
   }
   return "GenericError";
 }
 
-Error::Error(std::string what) : details_(std::make_unique<Details>()) { details_->what = std::move(what); }
+Error::Error(std::string what) : details_(std::make_unique<Details>()) {
+  details_->what = std::move(what);
+}
 Error::Error(const Error& other) : details_(std::make_unique<Details>(*other.details_)) {}
 Error& Error::operator=(const Error& other) {
   if (this != &other) details_ = std::make_unique<Details>(*other.details_);
@@ -56,11 +63,21 @@ Error Error::advise(std::string next_step) && {
   return std::move(*this);
 }
 
-const std::string& Error::what() const { return details_->what; }
-ErrorClass Error::error_class() const { return details_->error_class; }
-Side Error::side() const { return details_->side; }
-const std::string& Error::phase() const { return details_->phase; }
-const std::string& Error::advice() const { return details_->advice; }
+const std::string& Error::what() const {
+  return details_->what;
+}
+ErrorClass Error::error_class() const {
+  return details_->error_class;
+}
+Side Error::side() const {
+  return details_->side;
+}
+const std::string& Error::phase() const {
+  return details_->phase;
+}
+const std::string& Error::advice() const {
+  return details_->advice;
+}
 
 std::string Error::explain() const {
   std::string line;

@@ -14,7 +14,8 @@ TEST(Error, ExplainsCauseSidePhaseAndNextStep) {
                     .advise("start the destination first");
   EXPECT_EQ(error.what(), "Failed to connect to '127.0.0.1:1': Connection refused");
   EXPECT_EQ(error.explain(),
-            "source, connecting: Failed to connect to '127.0.0.1:1': Connection refused. Next: start the destination first");
+            "source, connecting: Failed to connect to '127.0.0.1:1': Connection refused. Next: start the "
+            "destination first");
 }
 
 TEST(Error, TheLayerThatNoticedFirstIsKept) {

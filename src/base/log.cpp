@@ -1,8 +1,7 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
-
 #include <cstdlib>
+#include <spdlog/sinks/stdout_sinks.h>
 #include <string>
 
 namespace godwit::log {

@@ -10,7 +10,8 @@ using spdlog::error;
 using spdlog::info;
 using spdlog::warn;
 
-/// Sends log lines to stderr as "PROGRAM: message". The level comes from GODWIT_LOG (debug, info, warn, error; default warn).
+/// Sends log lines to stderr as "PROGRAM: message". The level comes from GODWIT_LOG (debug, info, warn,
+/// error; default warn).
 void start(const char* program);
 
 }  // namespace godwit::log

@@ -3,13 +3,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
-
 #include <utility>
 
 namespace godwit {
 
 std::jthread start_thread(std::string name, std::function<void(std::stop_token)> body) {
-  // The mask is inherited, so it is set around the creation: no instant in which the new thread takes a signal.
+  // The mask is inherited, so it is set around the creation: no instant in which the new thread takes a
+  // signal.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -22,6 +22,8 @@ std::jthread start_thread(std::string name, std::function<void(std::stop_token)>
   return thread;
 }
 
-int current_thread_id() { return static_cast<int>(gettid()); }
+int current_thread_id() {
+  return static_cast<int>(gettid());
+}
 
 }  // namespace godwit

@@ -1,4 +1,5 @@
-// Named threads with a stop token. Every thread of Godwit is made here and joined by its owner; none is detached.
+// Named threads with a stop token. Every thread of Godwit is made here and joined by its owner; none is
+// detached.
 #pragma once
 
 #include <functional>

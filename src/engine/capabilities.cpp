@@ -10,14 +10,25 @@ namespace {
 
 using enum Capability;
 
-constexpr Capability kBuilt[] = {events,          return_path,   pause_before_switchover, late_block_activate,
+constexpr Capability kBuilt[] = {events,          return_path,  pause_before_switchover, late_block_activate,
                                  x_ignore_shared, validate_uuid};
 
 /// In the order in which the combination is checked and named.
-constexpr Capability kNotWithBackgroundSnapshot[] = {
-    postcopy_ram,            dirty_bitmaps, postcopy_blocktime, late_block_activate, return_path, multifd,
-    pause_before_switchover, auto_converge, release_ram,        rdma_pin_all,        compress,    xbzrle,
-    x_colo,                  validate_uuid, zero_copy_send};
+constexpr Capability kNotWithBackgroundSnapshot[] = {postcopy_ram,
+                                                     dirty_bitmaps,
+                                                     postcopy_blocktime,
+                                                     late_block_activate,
+                                                     return_path,
+                                                     multifd,
+                                                     pause_before_switchover,
+                                                     auto_converge,
+                                                     release_ram,
+                                                     rdma_pin_all,
+                                                     compress,
+                                                     xbzrle,
+                                                     x_colo,
+                                                     validate_uuid,
+                                                     zero_copy_send};
 
 Result<> check_background_snapshot(const Capabilities& capabilities) {
   if (!capabilities.has(background_snapshot)) return {};
@@ -30,22 +41,27 @@ Result<> check_background_snapshot(const Capabilities& capabilities) {
 Result<> check_built(const Capabilities& capabilities) {
   for (Capability capability : schema::all_values<Capability>()) {
     if (capabilities.has(capability) && !is_built(capability))
-      return fail("Capability '{}' is not built yet (docs/status.md lists what is)", schema::to_string(capability));
+      return fail("Capability '{}' is not built yet (docs/status.md lists what is)",
+                  schema::to_string(capability));
   }
   return {};
 }
 
 }  // namespace
 
-bool is_built(Capability capability) { return std::ranges::find(kBuilt, capability) != std::end(kBuilt); }
+bool is_built(Capability capability) {
+  return std::ranges::find(kBuilt, capability) != std::end(kBuilt);
+}
 
 Result<> check(const Capabilities& c) {
-  if (c.has(postcopy_ram) && c.has(x_ignore_shared)) return fail("Postcopy is not compatible with ignore-shared");
+  if (c.has(postcopy_ram) && c.has(x_ignore_shared))
+    return fail("Postcopy is not compatible with ignore-shared");
   GODWIT_TRY(check_background_snapshot(c));
   if (c.has(zero_copy_send) && (!c.has(multifd) || c.has(compress) || c.has(xbzrle)))
     return fail("Zero copy only available for non-compressed non-TLS multifd migration");
   if (c.has(postcopy_preempt) && !c.has(postcopy_ram)) return fail("Postcopy preempt requires postcopy-ram");
-  if (c.has(postcopy_preempt) && c.has(compress)) return fail("Postcopy preempt not compatible with compress");
+  if (c.has(postcopy_preempt) && c.has(compress))
+    return fail("Postcopy preempt not compatible with compress");
   if (c.has(multifd) && c.has(compress)) return fail("Multifd is not compatible with compress");
   return check_built(c);
 }

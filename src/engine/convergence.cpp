@@ -5,7 +5,9 @@
 namespace godwit::engine {
 namespace {
 
-double ms(Nanoseconds duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double ms(Nanoseconds duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 }  // namespace
 

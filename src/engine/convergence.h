@@ -1,5 +1,5 @@
-// When may the guest be stopped? The arithmetic of control-plane sections 10.1 to 10.3, without threads or clocks:
-// times go in, decisions come out.
+// When may the guest be stopped? The arithmetic of control-plane sections 10.1 to 10.3, without threads or
+// clocks: times go in, decisions come out.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace godwit::engine {
 
 using namespace std::chrono_literals;
 
-/// The bandwidth of the last window, what follows from it, and how many bytes the current window may still carry.
+/// The bandwidth of the last window, what follows from it, and how many bytes the current window may still
+/// carry.
 class BandwidthWindow {
  public:
   static constexpr Nanoseconds length = 100ms;
@@ -18,10 +19,11 @@ class BandwidthWindow {
   void start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent);
 
   /// Closes the window if it is old enough. True if it was: the figures below are fresh.
-  bool update(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent, std::uint64_t downtime_limit_ms);
+  bool update(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent,
+              std::uint64_t downtime_limit_ms);
 
-  /// Bytes that can be moved with the guest stopped within the downtime limit. 0 until the first window ends: only
-  /// an empty remainder converges before that.
+  /// Bytes that can be moved with the guest stopped within the downtime limit. 0 until the first window ends:
+  /// only an empty remainder converges before that.
   std::uint64_t threshold_bytes() const { return threshold_bytes_; }
   double bytes_per_ms() const { return bytes_per_ms_; }
   double mbps() const { return bytes_per_ms_ * 8.0 / 1000.0; }

@@ -13,11 +13,12 @@ namespace {
 
 constexpr std::string_view kGlobalState = "globalstate";
 
-Result<> save_section(DeviceSection& section, std::uint32_t id, Output& out, wire::DescriptionWriter& description) {
+Result<> save_section(DeviceSection& section, std::uint32_t id, Output& out,
+                      wire::DescriptionWriter& description) {
   const auto& identity = section.identity();
-  wire::encode_section_header(out, wire::RecordType::section_full,
-                              {.id = id, .name = identity.name, .instance = identity.instance,
-                               .version = identity.version});
+  wire::encode_section_header(
+      out, wire::RecordType::section_full,
+      {.id = id, .name = identity.name, .instance = identity.instance, .version = identity.version});
   std::string members;
   if (auto saved = section.save(out, members); !saved)
     return fail(std::move(saved).error().in(wire::section_text(identity.name, identity.instance)));
@@ -62,8 +63,8 @@ Result<> load_device(Guest& guest, const wire::SectionHeader& header, Input& in,
                     .advise("start the destination with the same devices as the source"));
   const auto& identity = section->identity();
   if (header.version > identity.version || header.version < identity.minimum_version)
-    return fail(Error(fmt::format("{}: version {} received, versions {} to {} understood", text, header.version,
-                                  identity.minimum_version, identity.version)));
+    return fail(Error(fmt::format("{}: version {} received, versions {} to {} understood", text,
+                                  header.version, identity.minimum_version, identity.version)));
   if (auto result = section->load(in, header.version); !result)
     return fail(std::move(result).error().in(text));
   if (section == global_section.get()) {

@@ -17,7 +17,8 @@ namespace godwit::engine {
 /// footer has a meaning; the numbers are kept so that streams compare.
 inline constexpr std::uint32_t first_device_section_id = 0;
 inline constexpr std::uint32_t ram_section_id = 2;
-inline constexpr std::uint32_t later_device_section_id = 4;  ///< second device and up; 1 and 3 belong to disks
+inline constexpr std::uint32_t later_device_section_id =
+    4;  ///< second device and up; 1 and 3 belong to disks
 
 /// Appends every device of the guest and `globalstate` as SECTION_FULL records, without EOF. Returns the JSON
 /// description of what was written. `state` is the run state before the guest was stopped for the migration.

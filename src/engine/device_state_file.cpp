@@ -1,10 +1,9 @@
 #include "engine/device_state_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
+#include <fcntl.h>
 #include <span>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/system.h"
@@ -27,7 +26,8 @@ Result<> write_all(int fd, std::span<const std::byte> bytes) {
   return {};
 }
 
-Result<> write_devices(Guest& guest, const MigrationOptions& options, RunState state, const std::string& path) {
+Result<> write_devices(Guest& guest, const MigrationOptions& options, RunState state,
+                       const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0660));
   if (!file) return system_error("Unable to open " + path, errno);
   Output out;

@@ -1,4 +1,5 @@
-// Device state without RAM in a file of its own (control-plane section 9.10), and small conversions to the schema.
+// Device state without RAM in a file of its own (control-plane section 9.10), and small conversions to the
+// schema.
 #pragma once
 
 #include <string>

@@ -10,8 +10,8 @@
 namespace godwit::engine {
 
 struct GlobalState {
-  std::uint32_t size = 0;                       ///< bytes of the name, its NUL included
-  std::array<std::uint8_t, 100> run_state{};    ///< the name, padded with zeros
+  std::uint32_t size = 0;                     ///< bytes of the name, its NUL included
+  std::array<std::uint8_t, 100> run_state{};  ///< the name, padded with zeros
 
   static GlobalState of(RunState state);
   /// Fails on a name that no run state has.

@@ -1,8 +1,8 @@
-// Streams recorded from QEMU 7.2, loaded into a guest of the same shape; and what happens when they are damaged.
+// Streams recorded from QEMU 7.2, loaded into a guest of the same shape; and what happens when they are
+// damaged.
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
@@ -103,8 +103,9 @@ TEST(GoldenStream, PlainPrecopyGivesSetA) {
 
 TEST(GoldenStream, WithoutConfigurationFootersAndDescription) {
   NoneGuest guest("m0", 4096);
-  const Load loaded = load(guest, golden("02-precopy-noconfig-nofooter-novmdesc.bin"), {},
-                           {.send_configuration = false, .send_section_footer = false, .send_description = false});
+  const Load loaded =
+      load(guest, golden("02-precopy-noconfig-nofooter-novmdesc.bin"), {},
+           {.send_configuration = false, .send_section_footer = false, .send_description = false});
   ASSERT_TRUE(loaded.result.has_value()) << loaded.result.error().what();
   EXPECT_EQ(std::memcmp(guest.ram_blocks()[0].host, set_a().data(), 16 << 20), 0);
 }
@@ -112,7 +113,8 @@ TEST(GoldenStream, WithoutConfigurationFootersAndDescription) {
 TEST(GoldenStream, IgnoredSharedMemoryAndUuid) {
   const auto stream = golden("03-config-capabilities-uuid.bin");
   NoneGuest guest("m0", 4096, true);
-  guest.own_uuid = Uuid{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
+  guest.own_uuid =
+      Uuid{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
   const Load loaded = load(guest, stream, with(Capability::x_ignore_shared));
   EXPECT_TRUE(loaded.result.has_value()) << loaded.result.error().what();
   EXPECT_FALSE(load(guest, stream).result.has_value()) << "x-ignore-shared is off here";

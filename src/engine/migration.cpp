@@ -1,8 +1,8 @@
-#include <godwit/migration.h>
-
 #include <algorithm>
 #include <mutex>
 #include <utility>
+
+#include <godwit/migration.h>
 
 #include "base/fail.h"
 #include "base/log.h"
@@ -34,7 +34,8 @@ class Migration::Implementation {
       attempt->cancel();
       attempt->wait_until_done();
     }
-    // Ended by hand, because the threads use the members that are declared before the pointers and call back here.
+    // Ended by hand, because the threads use the members that are declared before the pointers and call back
+    // here.
     outgoing_.reset();
     incoming_.reset();
   }
@@ -85,9 +86,9 @@ class Migration::Implementation {
   engine::StatusMachine outgoing_status_;
   engine::StatusMachine incoming_status_;
 
-  mutable std::mutex commands_;  ///< one command that starts something at a time
-  mutable std::mutex attempts_;  ///< guards the members below
-  std::vector<std::string> blockers_;  ///< newest last
+  mutable std::mutex commands_;             ///< one command that starts something at a time
+  mutable std::mutex attempts_;             ///< guards the members below
+  std::vector<std::string> blockers_;       ///< newest last
   std::optional<std::string> start_error_;  ///< why an attempt failed before it had a thread
   bool incoming_started_ = false;
   std::shared_ptr<engine::OutgoingMigration> outgoing_;
@@ -110,14 +111,16 @@ std::vector<std::string> Migration::Implementation::blockers() const {
   return all;
 }
 
-/// The conditions of control-plane section 9.1, in its order. Nothing has happened yet when one of them fails.
+/// The conditions of control-plane section 9.1, in its order. Nothing has happened yet when one of them
+/// fails.
 Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& request) const {
   if (request.resume.value_or(false)) return fail("Cannot resume if there is no paused migration");
   if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
   const RunState state = guest_.run_state();
   if (state == RunState::inmigrate) return fail("Guest is waiting for an incoming migration");
   if (engine::in_progress(incoming_status_.status())) return fail("There's a migration process in progress");
-  if (state == RunState::postmigrate) return fail("Can't migrate the vm that was paused due to previous migration");
+  if (state == RunState::postmigrate)
+    return fail("Can't migrate the vm that was paused due to previous migration");
   if (const auto reasons = blockers(); !reasons.empty()) return fail(Error(reasons.back()));
   if (request.blk.value_or(false) || request.inc.value_or(false)) {
     if (settings_.has(Capability::block) || settings_.parameters().block_incremental)
@@ -160,8 +163,8 @@ Result<> Migration::Implementation::prepare(const schema::MigrateArguments& requ
     GODWIT_ASSIGN(ready, channel::connect(address, descriptors, never));
   }
   auto attempt = std::make_shared<engine::OutgoingMigration>(
-      engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_}, std::move(address),
-      std::move(ready));
+      engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_},
+      std::move(address), std::move(ready));
   std::lock_guard lock(attempts_);
   outgoing_ = std::move(attempt);
   return {};
@@ -169,8 +172,7 @@ Result<> Migration::Implementation::prepare(const schema::MigrateArguments& requ
 
 Result<> Migration::Implementation::proceed(Status expected) {
   const Status status = outgoing_status_.status();
-  if (status != expected)
-    return fail("Migration not in expected state: {}", schema::to_string(status));
+  if (status != expected) return fail("Migration not in expected state: {}", schema::to_string(status));
   if (auto attempt = outgoing(); attempt && status == Status::pre_switchover) attempt->proceed();
   return {};
 }
@@ -283,26 +285,44 @@ Result<> Migration::set_parameters(const schema::MigrateSetParameters& changes) 
 schema::MigrationParameters Migration::parameters() const {
   return implementation_->settings_.parameters().to_schema();
 }
-schema::MigrationInfo Migration::info() const { return implementation_->info(); }
+schema::MigrationInfo Migration::info() const {
+  return implementation_->info();
+}
 Result<> Migration::migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors) {
   return implementation_->migrate(request, descriptors);
 }
-void Migration::cancel() { implementation_->cancel(); }
-Result<> Migration::proceed(schema::MigrationStatus expected) { return implementation_->proceed(expected); }
-Result<> Migration::start_postcopy() { return implementation_->start_postcopy(); }
+void Migration::cancel() {
+  implementation_->cancel();
+}
+Result<> Migration::proceed(schema::MigrationStatus expected) {
+  return implementation_->proceed(expected);
+}
+Result<> Migration::start_postcopy() {
+  return implementation_->start_postcopy();
+}
 Result<> Migration::pause() {
   return fail("migrate-pause is currently only supported during postcopy-active state");
 }
-Result<> Migration::recover(std::string_view, DescriptorSource&) { return implementation_->recover(); }
+Result<> Migration::recover(std::string_view, DescriptorSource&) {
+  return implementation_->recover();
+}
 Result<> Migration::incoming(std::string_view uri, DescriptorSource& descriptors) {
   return implementation_->incoming(uri, descriptors);
 }
-Result<> Migration::add_blocker(std::string reason) { return implementation_->add_blocker(std::move(reason)); }
-void Migration::remove_blocker(std::string_view reason) { implementation_->remove_blocker(reason); }
+Result<> Migration::add_blocker(std::string reason) {
+  return implementation_->add_blocker(std::move(reason));
+}
+void Migration::remove_blocker(std::string_view reason) {
+  implementation_->remove_blocker(reason);
+}
 Result<> Migration::save_device_state(const std::string& path, bool live) {
   return implementation_->save_device_state(path, live);
 }
-Result<> Migration::load_device_state(const std::string& path) { return implementation_->load_device_state(path); }
-void Migration::wait_until_idle() const { implementation_->wait_until_idle(); }
+Result<> Migration::load_device_state(const std::string& path) {
+  return implementation_->load_device_state(path);
+}
+void Migration::wait_until_idle() const {
+  implementation_->wait_until_idle();
+}
 
 }  // namespace godwit

@@ -1,14 +1,14 @@
 // Two engines, two guests without a VMM, a real socket between them.
-#include <godwit/migration.h>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <condition_variable>
-#include <filesystem>
-#include <fstream>
+#include <godwit/migration.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -210,10 +210,12 @@ TEST_F(MigrationTest, PauseBeforeSwitchoverWaitsAndGoesOn) {
   ASSERT_TRUE(source.migrate(uri_).has_value());
   source.recorder.wait_for("pre-switchover");
   EXPECT_EQ(source.guest.run_state(), RunState::finish_migrate);
-  EXPECT_EQ(source.migration.proceed(active).error().what(), "Migration not in expected state: pre-switchover");
+  EXPECT_EQ(source.migration.proceed(active).error().what(),
+            "Migration not in expected state: pre-switchover");
   ASSERT_TRUE(source.migration.proceed(pre_switchover).has_value());
   source.recorder.wait_for("completed");
-  EXPECT_THAT(source.recorder.statuses(), ElementsAre("setup", "active", "pre-switchover", "device", "completed"));
+  EXPECT_THAT(source.recorder.statuses(),
+              ElementsAre("setup", "active", "pre-switchover", "device", "completed"));
 }
 
 TEST_F(MigrationTest, CancelBeforeSwitchoverGivesTheGuestBackAndASecondAttemptWorks) {
@@ -262,7 +264,8 @@ TEST_F(MigrationTest, BadAddressesAreErrorsOfTheCommand) {
 
 TEST_F(MigrationTest, PreconditionsLeaveNoTrace) {
   Host source({{"ram", 8}}, RunState::postmigrate);
-  EXPECT_EQ(source.migrate(uri_).error().what(), "Can't migrate the vm that was paused due to previous migration");
+  EXPECT_EQ(source.migrate(uri_).error().what(),
+            "Can't migrate the vm that was paused due to previous migration");
   Host waiting({{"ram", 8}}, RunState::inmigrate);
   EXPECT_EQ(waiting.migrate(uri_).error().what(), "Guest is waiting for an incoming migration");
   Host blocked;
@@ -283,7 +286,8 @@ TEST_F(MigrationTest, ADestinationWithOtherMemoryRefusesAndTheSourceRunsOn) {
     ASSERT_TRUE(source.migrate(uri_).has_value());
     destination.recorder.wait_for("exit 1");
     source.recorder.wait_for("failed");
-    EXPECT_THAT(destination.recorder.failure(), HasSubstr("Size mismatch: ram: 0x1000000 received, 0x20000 here"));
+    EXPECT_THAT(destination.recorder.failure(),
+                HasSubstr("Size mismatch: ram: 0x1000000 received, 0x20000 here"));
     EXPECT_EQ(source.guest.run_state(), RunState::running);
     EXPECT_FALSE(source.guest.tracker.running());
   }
@@ -292,7 +296,8 @@ TEST_F(MigrationTest, ADestinationWithOtherMemoryRefusesAndTheSourceRunsOn) {
 TEST_F(MigrationTest, WithAReturnPathALateRefusalGivesTheGuestBack) {
   Host source({{"ram", 8}});
   source.set(Capability::return_path);
-  source.guest.device.mode = 9;  // out of the range that the destination accepts; noticed when everything was sent
+  source.guest.device.mode =
+      9;  // out of the range that the destination accepts; noticed when everything was sent
   Host destination({{"ram", 8}}, RunState::inmigrate);
   listen(destination);
   ASSERT_TRUE(source.migrate(uri_).has_value());
@@ -380,7 +385,8 @@ TEST_F(MigrationTest, IncomingCanBeTriedAgainUntilItSucceedsOnce) {
   Host destination({{"ram", 8}}, RunState::inmigrate);
   EXPECT_EQ(destination.migration.incoming("bogus", destination.descriptors).error().what(),
             "unknown migration protocol: bogus");
-  EXPECT_FALSE(destination.migration.incoming("unix:" + directory_ + "/no/m", destination.descriptors).has_value());
+  EXPECT_FALSE(
+      destination.migration.incoming("unix:" + directory_ + "/no/m", destination.descriptors).has_value());
   listen(destination);
   EXPECT_EQ(destination.migration.incoming(uri_, destination.descriptors).error().what(),
             "The incoming migration has already been started");

@@ -1,5 +1,5 @@
-// Which side may run the guest. A value of its own, because the migration status does not say it: after an error
-// the status is `failed` whether the guest may run here or not.
+// Which side may run the guest. A value of its own, because the migration status does not say it: after an
+// error the status is `failed` whether the guest may run here or not.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,8 @@ class Ownership {
   Owner owner() const { return owner_.load(std::memory_order_acquire); }
   bool may_run_here() const { return owner() == Owner::here; }
 
-  /// The one hand-over point of the source: called right before the byte that lets the destination run is written.
+  /// The one hand-over point of the source: called right before the byte that lets the destination run is
+  /// written.
   void hand_over() { owner_.store(Owner::unknown, std::memory_order_release); }
   /// That byte provably never left this process, or the destination has said that it does not run the guest.
   void take_back() { owner_.store(Owner::here, std::memory_order_release); }

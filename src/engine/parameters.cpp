@@ -11,12 +11,12 @@
 namespace godwit::engine {
 namespace {
 
-/// One ranged parameter: its name as error texts have it, its limits, and the words for them. The words are part of
-/// the interface: two of them are odd, and clients have met them that way.
+/// One ranged parameter: its name as error texts have it, its limits, and the words for them. The words are
+/// part of the interface: two of them are odd, and clients have met them that way.
 struct Range {
   const char* name;
-  std::uint64_t Parameters::*wide = nullptr;
-  std::uint8_t Parameters::*narrow = nullptr;
+  std::uint64_t Parameters::* wide = nullptr;
+  std::uint8_t Parameters::* narrow = nullptr;
   std::uint64_t least;
   std::uint64_t most;
   const char* text;

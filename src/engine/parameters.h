@@ -31,8 +31,8 @@ struct Parameters {
   std::uint32_t x_checkpoint_delay_ms = 20000;
   bool block_incremental = false;
   std::uint8_t multifd_channels = 2;
-  std::uint64_t xbzrle_cache_size = 64ull << 20;      ///< bytes
-  std::uint64_t max_postcopy_bandwidth = 0;           ///< bytes per second; 0: no limit
+  std::uint64_t xbzrle_cache_size = 64ull << 20;  ///< bytes
+  std::uint64_t max_postcopy_bandwidth = 0;       ///< bytes per second; 0: no limit
   std::uint8_t max_cpu_throttle_percent = 99;
   schema::MultiFDCompression multifd_compression = schema::MultiFDCompression::none;
   std::uint8_t multifd_zlib_level = 1;

@@ -10,8 +10,8 @@
 
 namespace godwit::engine {
 
-/// Thread-safe. What takes effect while a migration runs is read from here each time; the rest is copied by the
-/// migration when it starts.
+/// Thread-safe. What takes effect while a migration runs is read from here each time; the rest is copied by
+/// the migration when it starts.
 class Settings {
  public:
   Settings() { publish(parameters_); }

@@ -43,7 +43,8 @@ TEST(Capabilities, ExclusionsHaveTheTextsClientsKnow) {
 TEST(Capabilities, WhatIsNotBuiltRefusesToBeEnabledAndSaysSo) {
   for (const auto& entry : Capabilities().list()) {
     const std::string text = refusal({{entry.capability, true}});
-    EXPECT_EQ(text.empty(), is_built(entry.capability)) << schema::to_string(entry.capability) << ": " << text;
+    EXPECT_EQ(text.empty(), is_built(entry.capability))
+        << schema::to_string(entry.capability) << ": " << text;
   }
   EXPECT_EQ(refusal({{xbzrle, true}}), "Capability 'xbzrle' is not built yet (docs/status.md lists what is)");
 }
@@ -74,7 +75,8 @@ struct OutOfRange {
 TEST(Parameters, RangesAreCheckedWithTheirTexts) {
   const OutOfRange cases[] = {
       {[](auto& c) { c.compress_level = 10; }, "Parameter 'compress_level' expects a value between 0 and 9"},
-      {[](auto& c) { c.compress_threads = 0; }, "Parameter 'compress_threads' expects a value between 1 and 255"},
+      {[](auto& c) { c.compress_threads = 0; },
+       "Parameter 'compress_threads' expects a value between 1 and 255"},
       {[](auto& c) { c.cpu_throttle_initial = 100; },
        "Parameter 'cpu_throttle_initial' expects an integer in the range of 1 to 99"},
       {[](auto& c) { c.downtime_limit = 2'000'001; },
@@ -86,7 +88,8 @@ TEST(Parameters, RangesAreCheckedWithTheirTexts) {
        "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size"},
       {[](auto& c) { c.max_cpu_throttle = 19; },
        "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99"},
-      {[](auto& c) { c.multifd_zlib_level = 10; }, "Parameter 'multifd_zlib_level' expects a value between 0 and 9"},
+      {[](auto& c) { c.multifd_zlib_level = 10; },
+       "Parameter 'multifd_zlib_level' expects a value between 0 and 9"},
   };
   for (const OutOfRange& bad : cases) {
     schema::MigrateSetParameters changes;

@@ -1,5 +1,5 @@
-// What query-migrate shows of an outgoing migration (control-plane section 6). Written by the migration thread,
-// read by anyone: each figure is atomic by itself, the set is not a snapshot.
+// What query-migrate shows of an outgoing migration (control-plane section 6). Written by the migration
+// thread, read by anyone: each figure is atomic by itself, the set is not a snapshot.
 #pragma once
 
 #include <atomic>

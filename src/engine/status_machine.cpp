@@ -37,16 +37,21 @@ constexpr Move kIncomingMoves[] = {
     {active, failed},
 };
 
-constexpr Status kInProgress[] = {setup,          active,          pre_switchover,    device,
-                                  wait_unplug,    postcopy_active, postcopy_paused,   postcopy_recover,
-                                  cancelling,     colo};
+constexpr Status kInProgress[] = {setup,           active,          pre_switchover,   device,     wait_unplug,
+                                  postcopy_active, postcopy_paused, postcopy_recover, cancelling, colo};
 
 }  // namespace
 
-std::span<const Move> outgoing_moves() { return kOutgoingMoves; }
-std::span<const Move> incoming_moves() { return kIncomingMoves; }
+std::span<const Move> outgoing_moves() {
+  return kOutgoingMoves;
+}
+std::span<const Move> incoming_moves() {
+  return kIncomingMoves;
+}
 
-bool in_progress(Status status) { return std::ranges::find(kInProgress, status) != std::end(kInProgress); }
+bool in_progress(Status status) {
+  return std::ranges::find(kInProgress, status) != std::end(kInProgress);
+}
 
 StatusMachine::StatusMachine(std::span<const Move> moves, Announce announce)
     : moves_(moves), announce_(std::move(announce)) {}
@@ -56,7 +61,9 @@ Status StatusMachine::status() const {
   return status_;
 }
 
-bool StatusMachine::to(Status expected, Status next) { return to({expected}, next); }
+bool StatusMachine::to(Status expected, Status next) {
+  return to({expected}, next);
+}
 
 bool StatusMachine::to(std::initializer_list<Status> expected, Status next) {
   std::lock_guard lock(mutex_);

@@ -25,7 +25,9 @@ std::span<const Move> incoming_moves();
 /// In progress: a new migration and changes of capabilities are refused.
 bool in_progress(Status status);
 /// Idle: a migration may start and blockers may be added.
-inline bool is_idle(Status status) { return !in_progress(status); }
+inline bool is_idle(Status status) {
+  return !in_progress(status);
+}
 
 /// Thread-safe. Announcements leave in the order of the moves.
 class StatusMachine {
@@ -37,8 +39,9 @@ class StatusMachine {
 
   Status status() const;
 
-  /// Moves from `expected` to `next`. False, without a move, when another thread has moved the status meanwhile
-  /// (to cancelling, for instance). A move that the table does not have is a mistake of ours and asserts.
+  /// Moves from `expected` to `next`. False, without a move, when another thread has moved the status
+  /// meanwhile (to cancelling, for instance). A move that the table does not have is a mistake of ours and
+  /// asserts.
   bool to(Status expected, Status next);
   /// Moves from whichever of `expected` it is. False if it is none of them.
   bool to(std::initializer_list<Status> expected, Status next);

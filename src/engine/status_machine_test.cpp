@@ -1,8 +1,7 @@
 #include "engine/status_machine.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
+#include <gtest/gtest.h>
 #include <set>
 #include <vector>
 

@@ -11,7 +11,7 @@
 #include "memory/ram.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
-#include "memory/user_tracker.h"
+#include <godwit/user_tracker.h>
 
 namespace godwit::memory {
 namespace {
@@ -85,7 +85,7 @@ TEST(UffdAsyncTracker, MemoryThatIsNotThereIsAnErrorThatNamesTheBlock) {
 }
 
 TEST(UserTracker, TakesTheAsynchronousOneWhereThereIsOne) {
-  const auto best = best_user_tracker();
+  const auto best = make_user_tracker();
   if (UffdAsyncTracker::create()) {
     ASSERT_TRUE(best);
     EXPECT_EQ((*best)->name(), "userfault-async");

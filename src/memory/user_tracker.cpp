@@ -1,15 +1,15 @@
-#include "memory/user_tracker.h"
+#include <godwit/user_tracker.h>
 
 #include "base/fail.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
 
-namespace godwit::memory {
+namespace godwit {
 
-Result<std::unique_ptr<DirtyTracker>> best_user_tracker() {
-  auto async = UffdAsyncTracker::create();
+Result<std::unique_ptr<DirtyTracker>> make_user_tracker() {
+  auto async = memory::UffdAsyncTracker::create();
   if (async) return *std::move(async);
-  auto sync = UffdSyncTracker::create();
+  auto sync = memory::UffdSyncTracker::create();
   if (sync) return *std::move(sync);
   Error error(fmt::format("writes to memory cannot be tracked: asynchronously: {}; synchronously: {}",
                           async.error().what(), sync.error().what()));
@@ -18,4 +18,4 @@ Result<std::unique_ptr<DirtyTracker>> best_user_tracker() {
   return std::unexpected<Error>(std::move(error));
 }
 
-}  // namespace godwit::memory
+}  // namespace godwit

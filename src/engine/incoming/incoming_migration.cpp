@@ -33,7 +33,8 @@ std::vector<channel::ListeningAddress> IncomingMigration::addresses() const {
 void IncomingMigration::run(std::stop_token stop) {
   auto channel = listener_->accept();
   if (!channel && !stop.stop_requested() && !listener_->multi_channel()) {
-    // A descriptor or command that gives nothing: nothing was loaded, so the machine goes on waiting to be ended.
+    // A descriptor or command that gives nothing: nothing was loaded, so the machine goes on waiting to be
+    // ended.
     log::error("{}", channel.error().explain());
     channel = listener_->accept();
   }
@@ -48,7 +49,8 @@ void IncomingMigration::run(std::stop_token stop) {
   }
   context_.status.to(Status::none, Status::active);
   if (auto loaded = load(*channel_); !loaded) {
-    if (!stop.stop_requested()) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
+    if (!stop.stop_requested())
+      fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
     return;
   }
   std::unique_ptr<channel::Listener> listener;
@@ -74,8 +76,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
   }
   StreamLoader loader(context_.guest, context_.settings.capabilities(), context_.options, reply);
   auto loaded = loader.load(in);
-  // The description comes before the guest starts only because the source may need the room in the socket; what is
-  // wrong with it does not matter to the guest.
+  // The description comes before the guest starts only because the source may need the room in the socket;
+  // what is wrong with it does not matter to the guest.
   if (loaded && context_.options.send_description)
     if (auto drained = loader.drain_description(in); !drained)
       log::warn("the stream's description: {}", drained.error().what());
@@ -84,7 +86,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     loaded = start_guest(loader.run_state());
   }
   if (loader.return_path_open()) {
-    // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run it.
+    // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run
+    // it.
     const std::uint32_t verdict = loaded ? 0 : 1;
     if (auto sent = reply(wire::Shut{verdict}); !sent)
       log::warn("the source did not take the verdict: {}", sent.error().what());

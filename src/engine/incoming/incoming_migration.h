@@ -25,8 +25,8 @@ struct IncomingContext {
   const MigrationOptions& options;
 };
 
-/// Threads: the constructor starts the incoming thread; the queries may be called from any thread. The destructor
-/// ends waiting and loading, and joins.
+/// Threads: the constructor starts the incoming thread; the queries may be called from any thread. The
+/// destructor ends waiting and loading, and joins.
 class IncomingMigration {
  public:
   IncomingMigration(IncomingContext context, std::unique_ptr<channel::Listener> listener);

@@ -9,9 +9,9 @@
 namespace godwit::engine {
 
 RamLoader::RamLoader(std::span<const RamBlock> blocks, bool ignore_shared)
-    : blocks_(blocks), ignore_shared_(ignore_shared), reader_([this](std::string_view name) {
-        return block_for_pages(name);
-      }) {}
+    : blocks_(blocks),
+      ignore_shared_(ignore_shared),
+      reader_([this](std::string_view name) { return block_for_pages(name); }) {}
 
 const RamBlock* RamLoader::find(std::string_view name) const {
   for (const RamBlock& block : blocks_)
@@ -27,16 +27,16 @@ Result<wire::KnownBlock> RamLoader::block_for_pages(std::string_view name) const
 }
 
 Result<> RamLoader::load_setup(Input& in) {
-  GODWIT_ASSIGN(const auto entries,
-                wire::decode_block_list(in, {.has_host_page_size = {}, .has_guest_addresses = ignore_shared_}));
+  GODWIT_ASSIGN(const auto entries, wire::decode_block_list(in, {.has_host_page_size = {},
+                                                                 .has_guest_addresses = ignore_shared_}));
   for (const wire::BlockEntry& entry : entries) {
     const RamBlock* block = find(entry.name);
     if (!block)
       return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
                       .advise("start the destination with the same memory backends as the source"));
     if (block->size != entry.length)
-      return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name, entry.length,
-                                    block->size))
+      return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name,
+                                    entry.length, block->size))
                       .advise("start the destination with the RAM size of the source (-m)"));
     if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
       return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
@@ -60,10 +60,14 @@ Result<> RamLoader::load_pages(Input& in) {
         GODWIT_TRY(in.read({block.host + record.offset, page_size}));
         break;
       }
-      case wire::PageKind::zero: GODWIT_TRY(place_zero(blocks_[record.block], record)); break;
-      case wire::PageKind::end_of_section: return {};
+      case wire::PageKind::zero:
+        GODWIT_TRY(place_zero(blocks_[record.block], record));
+        break;
+      case wire::PageKind::end_of_section:
+        return {};
       default:
-        return fail("a page at offset 0x{:x} of the stream is encoded in a way that is not built yet", in.offset());
+        return fail("a page at offset 0x{:x} of the stream is encoded in a way that is not built yet",
+                    in.offset());
     }
   }
 }

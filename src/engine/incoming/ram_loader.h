@@ -32,8 +32,8 @@ class RamLoader {
   std::span<const RamBlock> blocks_;
   const bool ignore_shared_;
   bool set_up_ = false;
-  /// Pages that may hold something else than zeros. A zero page for one of the others needs no work, and above all
-  /// no first touch.
+  /// Pages that may hold something else than zeros. A zero page for one of the others needs no work, and
+  /// above all no first touch.
   std::vector<DirtyBitmap> touched_;
   wire::PageReader reader_;
 };

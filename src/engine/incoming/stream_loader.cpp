@@ -33,7 +33,8 @@ Result<> StreamLoader::load_configuration(Input& in) {
   if (capabilities_.has(Capability::x_ignore_shared)) local.capabilities = {"x-ignore-shared"};
   auto warning = wire::check_configuration(received, local);
   if (!warning)
-    return fail(std::move(warning).error().in(fmt::format("configuration before offset 0x{:x}", in.offset())));
+    return fail(
+        std::move(warning).error().in(fmt::format("configuration before offset 0x{:x}", in.offset())));
   if (!warning->empty()) log::warn("{}", *warning);
   return {};
 }
@@ -41,17 +42,25 @@ Result<> StreamLoader::load_configuration(Input& in) {
 Result<bool> StreamLoader::load_record(Input& in) {
   GODWIT_ASSIGN(const wire::RecordType type, wire::decode_record_type(in));
   switch (type) {
-    case wire::RecordType::eof: return false;
-    case wire::RecordType::section_start: GODWIT_TRY(load_section_start(in)); return true;
+    case wire::RecordType::eof:
+      return false;
+    case wire::RecordType::section_start:
+      GODWIT_TRY(load_section_start(in));
+      return true;
     case wire::RecordType::section_part:
-    case wire::RecordType::section_end: GODWIT_TRY(load_section_pages(in)); return true;
-    case wire::RecordType::section_full: GODWIT_TRY(load_section_full(in)); return true;
+    case wire::RecordType::section_end:
+      GODWIT_TRY(load_section_pages(in));
+      return true;
+    case wire::RecordType::section_full:
+      GODWIT_TRY(load_section_full(in));
+      return true;
     case wire::RecordType::command: {
       GODWIT_ASSIGN(const wire::Command command, wire::decode_command(in));
       GODWIT_TRY(execute(command));
       return true;
     }
-    default: return fail("record type {} at offset 0x{:x} has no place here", wire::to_string(type), in.offset());
+    default:
+      return fail("record type {} at offset 0x{:x} has no place here", wire::to_string(type), in.offset());
   }
 }
 
@@ -61,7 +70,8 @@ Result<> StreamLoader::load_section_start(Input& in) {
   if (header.name != wire::ram_section_name || header.instance != 0)
     return fail("{} at offset 0x{:x}: this machine has no such section", text, in.offset());
   if (header.version != wire::ram_section_version)
-    return fail("{}: version {} received, version {} understood", text, header.version, wire::ram_section_version);
+    return fail("{}: version {} received, version {} understood", text, header.version,
+                wire::ram_section_version);
   if (ram_id_) return fail("{} starts a second time at offset 0x{:x}", text, in.offset());
   ram_id_ = header.id;
   if (auto loaded = ram_.load_setup(in); !loaded) return fail(std::move(loaded).error().in(text));
@@ -98,8 +108,9 @@ Result<> StreamLoader::execute(const wire::Command& command) {
     return reply_(wire::Pong{ping->value});
   }
   if (std::holds_alternative<wire::SwitchoverStart>(command)) return {};
-  return fail(Error(fmt::format("the source sends {}, for a capability that is off here", wire::name_of(command)))
-                  .advise("set the same migration capabilities on both sides"));
+  return fail(
+      Error(fmt::format("the source sends {}, for a capability that is off here", wire::name_of(command)))
+          .advise("set the same migration capabilities on both sides"));
 }
 
 Result<> StreamLoader::drain_description(Input& in) {

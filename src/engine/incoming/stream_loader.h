@@ -1,5 +1,5 @@
-// Reads one migration stream into a guest (wire-format section 1). Knows no threads and no sockets: bytes come from
-// an Input, answers leave through a function, so that tests and the fuzzer load from memory.
+// Reads one migration stream into a guest (wire-format section 1). Knows no threads and no sockets: bytes
+// come from an Input, answers leave through a function, so that tests and the fuzzer load from memory.
 #pragma once
 
 #include <functional>
@@ -25,10 +25,11 @@ class StreamLoader {
 
   StreamLoader(Guest& guest, const Capabilities& capabilities, const MigrationOptions& options, Reply reply);
 
-  /// Header to EOF. When it returns without error, RAM and devices hold the guest and it may run here. Errors name
-  /// section, offset and expectation.
+  /// Header to EOF. When it returns without error, RAM and devices hold the guest and it may run here. Errors
+  /// name section, offset and expectation.
   Result<> load(Input& in);
-  /// What follows EOF: the description, which is read so that the source does not see a reset, and has no effect.
+  /// What follows EOF: the description, which is read so that the source does not see a reset, and has no
+  /// effect.
   Result<> drain_description(Input& in);
 
   /// From globalstate; `running` when the source sent none.

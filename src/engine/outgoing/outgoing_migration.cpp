@@ -16,8 +16,8 @@ namespace {
 
 /// A slice ends after this long, so that convergence is looked at often enough.
 constexpr Nanoseconds kSliceTime = 50ms;
-/// How long the source waits, without a return path, for the destination to close the connection: a destination
-/// does so once the guest is loaded, and that moment is the true end of the downtime.
+/// How long the source waits, without a return path, for the destination to close the connection: a
+/// destination does so once the guest is loaded, and that moment is the true end of the downtime.
 constexpr Milliseconds kPeerCloseTimeout = 2000ms;
 
 /// Any value but the 1 of the beginning.
@@ -114,7 +114,9 @@ Result<> OutgoingMigration::set_up() {
   dirty_rate_.start(context_.clock.now());
   GODWIT_TRY(synchronize());
   wire::encode_section_header(out, wire::RecordType::section_start,
-                              {.id = ram_section_id, .name = std::string(wire::ram_section_name), .instance = 0,
+                              {.id = ram_section_id,
+                               .name = std::string(wire::ram_section_name),
+                               .instance = 0,
                                .version = wire::ram_section_version});
   ram_.encode_setup(out);
   if (context_.options.send_section_footer) wire::encode_footer(out, ram_section_id);
@@ -168,7 +170,8 @@ Result<> OutgoingMigration::send_slice() {
 
 void OutgoingMigration::update_window() {
   RamCounters& ram = statistics_.ram;
-  if (!window_.update(context_.clock.now(), out_->bytes(), ram.pages_sent(), context_.settings.downtime_limit_ms()))
+  if (!window_.update(context_.clock.now(), out_->bytes(), ram.pages_sent(),
+                      context_.settings.downtime_limit_ms()))
     return;
   ram.mbps = window_.mbps();
   ram.pages_per_second = window_.pages_per_second();
@@ -187,7 +190,8 @@ Result<> OutgoingMigration::switch_over() {
 
   GODWIT_TRY(send_rest());
   Output devices;
-  GODWIT_ASSIGN(const std::string description, save_devices(context_.guest, before, context_.options, devices));
+  GODWIT_ASSIGN(const std::string description,
+                save_devices(context_.guest, before, context_.options, devices));
   out_->pending().bytes(devices.data());
   GODWIT_TRY(out_->flush());
   GODWIT_TRY(confirm_destination());
@@ -217,8 +221,8 @@ Result<> OutgoingMigration::send_rest() {
   return {};
 }
 
-/// The last look at the destination while the guest is still ours. With a return path it has to answer once it has
-/// loaded everything; without one, it must at least not have closed the connection.
+/// The last look at the destination while the guest is still ours. With a return path it has to answer once
+/// it has loaded everything; without one, it must at least not have closed the connection.
 Result<> OutgoingMigration::confirm_destination() {
   if (return_path_) {
     wire::encode_command(out_->pending(), wire::Ping{kPingBeforeHandOver});
@@ -232,8 +236,8 @@ Result<> OutgoingMigration::confirm_destination() {
 }
 
 Result<> OutgoingMigration::hand_over(const std::string& description) {
-  // The end-of-file byte alone: one byte is taken by the kernel or it is not, there is no half of it. When the
-  // write fails, the destination provably never got it and does not run the guest.
+  // The end-of-file byte alone: one byte is taken by the kernel or it is not, there is no half of it. When
+  // the write fails, the destination provably never got it and does not run the guest.
   wire::encode_eof(out_->pending());
   ownership_.hand_over();
   if (auto written = out_->flush(); !written) {
@@ -292,7 +296,8 @@ void OutgoingMigration::finish_failed(Error error) {
   if (!was_cancelled) log::warn("{}", error.explain());
   store_error(error);
   using enum Status;
-  if (!context_.status.to({setup, active, pre_switchover, device}, failed)) context_.status.to(cancelling, cancelled);
+  if (!context_.status.to({setup, active, pre_switchover, device}, failed))
+    context_.status.to(cancelling, cancelled);
 }
 
 /// Before anything else that takes time: a guest that is ours and ran before runs again.

@@ -1,4 +1,5 @@
-// One attempt to move the guest out: the migration thread and what it goes through (control-plane sections 4 and 10).
+// One attempt to move the guest out: the migration thread and what it goes through (control-plane sections 4
+// and 10).
 //
 //   setup ----------> active ------------------------> [pre-switchover -> device] -> completed
 //   connect, header,  slices of dirty pages, one       guest stopped, the rest of RAM,
@@ -40,8 +41,8 @@ struct OutgoingContext {
   const MigrationOptions& options;
 };
 
-/// Threads: the constructor starts the migration thread; cancel(), proceed() and the queries may be called from any
-/// thread. The destructor joins; call cancel() first if the attempt may still run.
+/// Threads: the constructor starts the migration thread; cancel(), proceed() and the queries may be called
+/// from any thread. The destructor joins; call cancel() first if the attempt may still run.
 class OutgoingMigration {
  public:
   /// The status is `setup` already. With `channel` unset the migration thread connects to `address` itself.
@@ -102,7 +103,7 @@ class OutgoingMigration {
   RamSaver ram_;
   BandwidthWindow window_;
   DirtyRate dirty_rate_;
-  std::uint64_t remaining_at_sync_ = 0;  ///< bytes
+  std::uint64_t remaining_at_sync_ = 0;        ///< bytes
   std::optional<RunState> state_before_stop_;  ///< set while the guest is stopped for the switchover
   Nanoseconds stopped_at_{0};
 

@@ -21,8 +21,8 @@ void PageBatch::add_zero(std::uint64_t page) {
 
 void PageBatch::add_normal(std::uint64_t page) {
   assert(pages() < capacity);
-  used_ += wire::encode_page_header(arena_.data() + used_, wire::PageKind::normal, page * page_size, continued_,
-                                    block_->name);
+  used_ += wire::encode_page_header(arena_.data() + used_, wire::PageKind::normal, page * page_size,
+                                    continued_, block_->name);
   continued_ = true;
   close_headers();
   vector_.push_back({block_->host + page * page_size, page_size});

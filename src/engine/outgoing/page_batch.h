@@ -1,12 +1,11 @@
-// A run of pages of one block on its way out: headers in an arena, page bytes by reference. Nothing is copied or
-// allocated per page.
+// A run of pages of one block on its way out: headers in an arena, page bytes by reference. Nothing is copied
+// or allocated per page.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <sys/uio.h>
 #include <vector>
 
 #include <godwit/ram_block.h>
@@ -42,7 +41,7 @@ class PageBatch {
   std::vector<std::byte> arena_;
   std::vector<iovec> vector_;
   const RamBlock* block_ = nullptr;
-  std::size_t used_ = 0;          ///< bytes of the arena
+  std::size_t used_ = 0;           ///< bytes of the arena
   std::size_t headers_start_ = 0;  ///< arena bytes from here on are not in vector_ yet
   std::uint64_t zero_pages_ = 0;
   std::uint64_t normal_pages_ = 0;

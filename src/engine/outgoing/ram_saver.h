@@ -28,8 +28,8 @@ struct SliceLimits {
 /// Owned by one outgoing migration and used by its thread.
 class RamSaver {
  public:
-
-  RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, RamCounters& counters, bool ignore_shared);
+  RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, RamCounters& counters,
+           bool ignore_shared);
   ~RamSaver() { stop(); }
   RamSaver(const RamSaver&) = delete;
   RamSaver& operator=(const RamSaver&) = delete;
@@ -47,8 +47,8 @@ class RamSaver {
 
   std::uint64_t remaining_bytes() const { return counters_.dirty_pages * page_size; }
 
-  /// Sends dirty pages until none is left (true) or the limits end the slice (false). Neither writes the section's
-  /// header nor its end mark.
+  /// Sends dirty pages until none is left (true) or the limits end the slice (false). Neither writes the
+  /// section's header nor its end mark.
   Result<bool> send_slice(StreamWriter& out, const SliceLimits& limits);
 
   /// From here on the bytes count as sent with the guest stopped.
@@ -69,16 +69,16 @@ class RamSaver {
   bool first_pass_ = true;
   std::vector<DirtyBitmap> dirty_;
 
-  /// The first pass asks the kernel, a stretch at a time, which pages hold data at all: the others are zeros, and are
-  /// not touched to find out. The answer counts for pages re-armed before the question and until the next
-  /// synchronization, so that a page written since is dirty in the tracker and not only in our bitmap.
+  /// The first pass asks the kernel, a stretch at a time, which pages hold data at all: the others are zeros,
+  /// and are not touched to find out. The answer counts for pages re-armed before the question and until the
+  /// next synchronization, so that a page written since is dirty in the tracker and not only in our bitmap.
   std::vector<memory::PopulationProbe> probes_;
   std::size_t prepared_block_ = 0;
   PageRange prepared_;
   DirtyBitmap populated_;  ///< of block prepared_block_
 
   PageBatch batch_;
-  std::size_t block_ = 0;         ///< where the scan stands
+  std::size_t block_ = 0;  ///< where the scan stands
   std::uint64_t page_ = 0;
   const RamBlock* last_sent_ = nullptr;  ///< what CONTINUE refers to
 };

@@ -30,7 +30,8 @@ void ReturnPath::read_messages() {
   channel::ChannelInput in(channel_, Input::window_limit);
   while (true) {
     auto message = wire::decode_return_message(in);
-    if (!message) return finish(fail(std::move(message).error().in("return path").at(Side::source, "return path")));
+    if (!message)
+      return finish(fail(std::move(message).error().in("return path").at(Side::source, "return path")));
     if (const auto* shut = std::get_if<wire::Shut>(&*message)) return finish(shut->status == 0);
     if (const auto* pong = std::get_if<wire::Pong>(&*message)) {
       std::lock_guard lock(mutex_);

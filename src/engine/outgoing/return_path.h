@@ -15,16 +15,18 @@
 
 namespace godwit::engine {
 
-/// Reads on a thread of its own until SHUT, the end of the channel or an error. Ends when the channel is shut down.
+/// Reads on a thread of its own until SHUT, the end of the channel or an error. Ends when the channel is shut
+/// down.
 class ReturnPath {
  public:
   explicit ReturnPath(channel::Channel& channel);
 
-  /// Waits until the destination has answered PING `value`: it has read, and loaded, everything sent before the PING.
+  /// Waits until the destination has answered PING `value`: it has read, and loaded, everything sent before
+  /// the PING.
   Result<> wait_for_pong(std::uint32_t value);
 
-  /// Waits for SHUT. True: the destination runs the guest. False: it has said that it does not. An error means that
-  /// it said neither: nobody here knows.
+  /// Waits for SHUT. True: the destination runs the guest. False: it has said that it does not. An error
+  /// means that it said neither: nobody here knows.
   Result<bool> wait_for_verdict();
 
  private:

@@ -1,11 +1,11 @@
-// The source's end of the main channel: small records are gathered, pages go by reference, and every byte is counted.
+// The source's end of the main channel: small records are gathered, pages go by reference, and every byte is
+// counted.
 #pragma once
-
-#include <sys/uio.h>
 
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <sys/uio.h>
 #include <vector>
 
 #include <godwit/stream.h>

@@ -1,7 +1,6 @@
-// A guest without a VMM: heap memory, a tracker that is told about writes, one small device. For tests of the engine.
+// A guest without a VMM: heap memory, a tracker that is told about writes, one small device. For tests of the
+// engine.
 #pragma once
-
-#include <sys/mman.h>
 
 #include <cstdint>
 #include <cstring>
@@ -10,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 #include <godwit/field_table.h>
@@ -37,7 +37,8 @@ class ToldTracker final : public DirtyTracker {
     std::uint64_t fresh = 0;
     for (std::size_t b = 0; b < bitmaps.size(); ++b) {
       auto words = written_[b].words();
-      for (std::size_t w = 0; w < words.size(); ++w) fresh += bitmaps[b].merge_word(w, std::exchange(words[w], 0));
+      for (std::size_t w = 0; w < words.size(); ++w)
+        fresh += bitmaps[b].merge_word(w, std::exchange(words[w], 0));
     }
     return fresh;
   }
@@ -94,7 +95,9 @@ class FakeGuest final : public Guest {
     for (auto& size : sizes) {
       memory_.push_back(
           *Mapping::map(size.pages * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
-      blocks_.push_back({.name = size.name, .host = memory_.back().data(), .size = memory_.back().size(),
+      blocks_.push_back({.name = size.name,
+                         .host = memory_.back().data(),
+                         .size = memory_.back().size(),
                          .shared = size.shared});
     }
     sections_.push_back(make_section("fake", 0, fake_device_table(), device));

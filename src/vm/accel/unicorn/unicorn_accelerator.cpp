@@ -3,7 +3,7 @@
 #include <unicorn/unicorn.h>
 
 #include "base/fail.h"
-#include "memory/user_tracker.h"
+#include <godwit/user_tracker.h>
 #include "vm/accel/unicorn/unicorn_vcpu.h"
 
 namespace godwit::vm {
@@ -23,7 +23,7 @@ Result<std::unique_ptr<Vcpu>> UnicornAccelerator::create_vcpu(unsigned index, Bu
 }
 
 Result<std::unique_ptr<DirtyTracker>> UnicornAccelerator::create_dirty_tracker() {
-  return memory::best_user_tracker();
+  return make_user_tracker();
 }
 
 }  // namespace godwit::vm
