@@ -116,7 +116,7 @@ class Waiter final : public godwit::MigrationObserver {
   MigrationStatus last_ = MigrationStatus::none;
 };
 
-int fail(const godwit::Error& error) {
+int give_up(const godwit::Error& error) {
   std::fprintf(stderr, "move_heap: %s\n", error.explain().c_str());
   return 1;
 }
@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   auto tracker = godwit::make_user_tracker();
-  if (!tracker) return fail(tracker.error());
+  if (!tracker) return give_up(tracker.error());
   const bool sends = role == "send";
   Heap heap(std::move(*tracker), sends ? RunState::paused : RunState::inmigrate);
   Waiter waiter;
@@ -139,18 +139,18 @@ int main(int argc, char** argv) {
   using Capability = godwit::schema::MigrationCapability;
   if (auto set = migration.set_capabilities({{Capability::events, true}, {Capability::return_path, sends}});
       !set)
-    return fail(set.error());
+    return give_up(set.error());
 
   Result<> started;
   if (sends) {
-    if (auto running = heap.set_run_state(RunState::running); !running) return fail(running.error());
+    if (auto running = heap.set_run_state(RunState::running); !running) return give_up(running.error());
     godwit::schema::MigrateArguments request;
     request.uri = argv[2];
     started = migration.migrate(request, descriptors);
   } else {
     started = migration.incoming(argv[2], descriptors);
   }
-  if (!started) return fail(started.error());
+  if (!started) return give_up(started.error());
   if (!waiter.wait()) {
     std::fprintf(stderr, "move_heap: %s\n", migration.info().error_desc.value_or("failed").c_str());
     return 1;

@@ -25,8 +25,9 @@ struct RamOptions {
   /// For file. Missing: made with this size. Empty: grown to it. Larger: its start is used. Smaller: an
   /// error. A directory: an unlinked file in it, so that a mounted hugetlbfs or tmpfs can be named.
   std::string path = {};
-  std::uint64_t huge_page_size =
-      0;                  ///< bytes; for memfd: from the pool of huge pages of this size; 0: ordinary pages
+  /// Bytes; take ordinary anonymous memory or a memfd from the machine's pool of huge pages of this size. 0:
+  /// ordinary pages. Not for file, where the file system decides.
+  std::uint64_t huge_page_size = 0;
   bool prealloc = false;  ///< give every page its memory now, or fail now
   /// Ask for transparent huge pages, for anonymous memory and memfds of ordinary pages. On by default: a
   /// guest has two translations per access, and first touch takes 512 times fewer faults. Dirty tracking by

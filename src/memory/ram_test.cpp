@@ -117,6 +117,10 @@ TEST(GuestRam, HugePagesFromThePool) {
   EXPECT_EQ(ram->host_page_size(), 2 * mib);
   EXPECT_EQ(ram->block("a").host_page_size, 2 * mib);
   expect_zero_and_writable(*ram);
+  const auto anonymous = GuestRam::create({.size = 4 * mib, .huge_page_size = 2 * mib});
+  ASSERT_TRUE(anonymous) << anonymous.error().what();
+  EXPECT_EQ(anonymous->host_page_size(), 2 * mib);
+  expect_zero_and_writable(*anonymous);
   const auto odd = GuestRam::create({.source = RamSource::memfd, .size = 3 * mib, .huge_page_size = 2 * mib});
   ASSERT_FALSE(odd);
 }

@@ -106,7 +106,11 @@ Result<std::uint64_t> UffdSyncTracker::collect_block(Tracked& tracked, DirtyBitm
 void UffdSyncTracker::handle_faults(std::stop_token stop) {
   std::array<pollfd, 2> waits{{{userfault_->fd(), POLLIN, 0}, {wake_.fd(), POLLIN, 0}}};
   while (!stop.stop_requested()) {
-    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
+    if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) {
+      const std::lock_guard lock(mutex_);
+      handler_error_ = system_error("cannot wait for write faults", errno).error();
+      return;
+    }
     if (!answer_pending()) return;
   }
 }

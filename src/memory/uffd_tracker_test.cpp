@@ -8,10 +8,11 @@
 #include <unistd.h>
 #include <vector>
 
+#include <godwit/user_tracker.h>
+
 #include "memory/ram.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
-#include <godwit/user_tracker.h>
 
 namespace godwit::memory {
 namespace {

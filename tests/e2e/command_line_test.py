@@ -43,7 +43,8 @@ class CommandLine(unittest.TestCase):
             self.assertIn(text, stdout)
 
     def test_everything_a_harness_passes(self):
-        with Vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest", "--name", "g,debug-threads=on",
+        with Vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest",
+                "--name", "g,debug-threads=on",
                 "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-m", "150M", "-vga", "none", "-nographic",
                 "-audio", "none", "-no-user-config", "-trace", "migration_*", "-msg", "timestamp=on", "-no-shutdown",
                 "-overcommit", "mem-lock=off", "-mem-prealloc", "-monitor", "none", "-serial", "none", "-cpu", "host",
@@ -115,7 +116,8 @@ class Objects(unittest.TestCase):
                     ("Parameter 'qom-type' is missing", {"id": "z"}),
                     ("Parameter 'id' is missing", {"qom-type": "memory-backend-ram", "size": 4096}),
                     ("Parameter 'size' is missing", {"qom-type": "memory-backend-ram", "id": "z"}),
-                    ("Parameter 'id' expects an identifier", {"qom-type": "memory-backend-ram", "id": "1 z", "size": 4096}),
+                    ("Parameter 'id' expects an identifier",
+                     {"qom-type": "memory-backend-ram", "id": "1 z", "size": 4096}),
                     ("Parameter 'bogus' is unexpected",
                      {"qom-type": "memory-backend-ram", "id": "z", "size": 4096, "bogus": 1}),
                     ("property 'size' of memory-backend-ram doesn't take value '0'",
@@ -155,7 +157,8 @@ class Queries(unittest.TestCase):
             self.assertEqual(qmp.command("query-migrate"), {})
             self.assertEqual(qmp.command("query-vcpu-dirty-limit"), [])
             self.assertEqual(qmp.command("query-dirty-rate"),
-                             {"status": "unstarted", "sample-pages": 0, "mode": "page-sampling", "start-time": 0, "calc-time": 0})
+                             {"status": "unstarted", "sample-pages": 0, "mode": "page-sampling", "start-time": 0,
+                              "calc-time": 0})
             machines = {info["name"]: info for info in qmp.command("query-machines")}
             self.assertEqual(machines["pc-godwit-1.0"]["alias"], "pc")
             self.assertIs(machines["pc-godwit-1.0"]["is-default"], True)

@@ -47,7 +47,8 @@ class Guests(unittest.TestCase):
             listener.bind(os.path.join(folder, "com1"))
             listener.listen(1)
             with Vm("-machine", "q35", "-m", "64M", "-drive", "if=none,id=d0,file=%s,format=raw" % image,
-                    "-device", "ide-hd,drive=d0,secs=1,cyls=1,heads=1", "-chardev", "socket,id=c0,path=%s/com1" % folder,
+                    "-device", "ide-hd,drive=d0,secs=1,cyls=1,heads=1",
+                    "-chardev", "socket,id=c0,path=%s/com1" % folder,
                     "-device", "isa-serial,chardev=c0", "-accel", "kvm", "-accel", "tcg") as m:
                 com1 = listener.accept()[0]
                 com1.settimeout(60)

@@ -128,7 +128,8 @@ class Ending(unittest.TestCase):
             peer.close()
 
     def test_the_process_stays_in_the_foreground(self):
-        shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (GODWIT, " ".join(NONE))], stderr=subprocess.DEVNULL)
+        shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (GODWIT, " ".join(NONE))],
+                                 stderr=subprocess.DEVNULL)
         while os.readlink("/proc/%d/exe" % shell.pid) != os.path.realpath(GODWIT):
             os.sched_yield()
         with open("/proc/%d/status" % shell.pid, encoding="ascii") as status:
@@ -148,7 +149,8 @@ class Monitors(unittest.TestCase):
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen(1)
-            with Vm(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control", qtest=False) as m:
+            with Vm(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control",
+                    qtest=False) as m:
                 qmp = Monitor(listener.accept()[0], m.process)
                 self.assertEqual(qmp.command("quit"), {})
                 self.assertEqual(m.wait_exit(), 0)
@@ -204,8 +206,10 @@ class QtestProtocol(unittest.TestCase):
     def test_requests(self):
         with Vm(*NONE, "-m", "1M") as m:
             for request, answer in (("endianness", "OK little"), ("writeq 0x1000 0x1122334455667788", "OK"),
-                                    ("readq 0x1000", "OK 0x1122334455667788"), ("readb 0x1000", "OK 0x0000000000000088"),
-                                    ("read 0x1000 0x8", "OK 0x8877665544332211"), ("bogus 1", "FAIL Unknown command 'bogus'")):
+                                    ("readq 0x1000", "OK 0x1122334455667788"),
+                                    ("readb 0x1000", "OK 0x0000000000000088"),
+                                    ("read 0x1000 0x8", "OK 0x8877665544332211"),
+                                    ("bogus 1", "FAIL Unknown command 'bogus'")):
                 self.assertEqual(m.ask(request), answer)
 
     def test_25000_sequential_reads_take_less_than_2_seconds(self):

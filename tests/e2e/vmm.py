@@ -1,4 +1,4 @@
-"""What the tests of the process itself need beyond tests/support: exit statuses, signals, monitors reached in other ways."""
+"""What the tests of the process itself need beyond tests/support: exit statuses, last events, other monitors."""
 
 import os
 import subprocess
@@ -27,7 +27,8 @@ class Vm(vm_process.Vm):
 
     def __init__(self, *options, qtest=True):
         folder = vm_process.tempfile.mkdtemp(prefix="godwit-test-")
-        super().__init__(GODWIT, *[option.replace("@DIR@", folder) for option in options], directory=folder, qtest=qtest)
+        options = [option.replace("@DIR@", folder) for option in options]
+        super().__init__(GODWIT, *options, directory=folder, qtest=qtest)
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -71,7 +72,8 @@ class Vm(vm_process.Vm):
 
 def run(*options):
     """Runs the VMM to its end: (exit status, stdout, stderr)."""
-    done = subprocess.run([GODWIT, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S, check=False)
+    done = subprocess.run([GODWIT, *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S,
+                          check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

@@ -65,7 +65,7 @@ void add_guest_options(CLI::App& app, Request& request) {
   add_parsed(app, "--size,-s", options.ram_bytes, parse_size, "RAM of the guest [512M; 96M if emulated]")
       ->type_name("SIZE");
   add_parsed(app, "--hot", options.hot_bytes, parse_size,
-             "How much of it the guest rewrites for ever [32M; 4M]")
+             "How much of it the guest rewrites for ever [32M; 4M if emulated]")
       ->type_name("SIZE");
   add_parsed(app, "--dirty-rate", options.dirty_rate, parse_rate, "How fast it rewrites, per second [max]")
       ->type_name("SIZE|max");
@@ -90,7 +90,8 @@ void add_move_options(CLI::App& app, Options& options) {
          [transports, &options](const std::string& text) { options.transport = transports.at(text); },
          "How it travels; by file it stands still meanwhile [tcp]")
       ->check(CLI::IsMember({"tcp", "unix", "fd", "exec", "file"}));
-  add_parsed(app, "--bandwidth", options.bandwidth, parse_rate, "Most to send per second [256M]")
+  add_parsed(app, "--bandwidth", options.bandwidth, parse_rate,
+             "Most to send per second [256M; 32M if emulated]")
       ->type_name("SIZE|max");
   app.add_option("--downtime-limit", options.downtime_limit_ms, "Milliseconds it may stand still for [300]")
       ->check(CLI::Range(1, 2'000'000))

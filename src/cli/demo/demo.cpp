@@ -99,7 +99,8 @@ void Demo::introduce() const {
   const auto pace = options_.dirty_rate == 0 ? std::string("as fast as it can")
                                              : "at " + rate_text(static_cast<double>(options_.dirty_rate));
   const auto side = [](const std::string& program, int pid, const std::string& version) {
-    return fmt::format("process {}: {} {}", pid, program, version);
+    const auto name = program.substr(program.rfind('/') + 1);
+    return fmt::format("process {}, {} {}", pid, name, version);
   };
   audience_.tell(
       {styled("A running guest moves from one process to another.", Style::bold, canvas),

@@ -85,7 +85,8 @@ Result<> Move::set_up() {
     if (route_.two_way) capabilities.capabilities.push_back({schema::MigrationCapability::return_path, true});
     GODWIT_TRY(source_.monitor().execute<command::migrate_set_capabilities>(capabilities));
     schema::MigrateSetParameters parameters;
-    parameters.max_bandwidth = options_.bandwidth == 0 ? no_bandwidth_limit : options_.bandwidth;
+    const std::uint64_t bandwidth = options_.bandwidth.value_or(0);
+    parameters.max_bandwidth = bandwidth == 0 ? no_bandwidth_limit : bandwidth;
     parameters.downtime_limit = options_.downtime_limit_ms;
     GODWIT_TRY(source_.monitor().execute<command::migrate_set_parameters>(parameters));
     return {};

@@ -86,6 +86,8 @@ Result<Options> complete(Options options) {
   if (options.ram_bytes == 0) options.ram_bytes = (hardware ? 512 : 96) * mib;
   options.ram_bytes = options.ram_bytes / mib * mib;
   if (options.ram_bytes < least_ram) return fail("--size has to be {} or more", size_text(least_ram));
+  // Fast enough that the hot part goes over within the downtime limit, slow enough to watch.
+  if (!options.bandwidth) options.bandwidth = (hardware ? 256 : 32) * mib;
   const std::uint64_t fill = fill_bytes(options);
   if (options.hot_bytes == 0) options.hot_bytes = std::min((hardware ? 32 : 4) * mib, fill / 2);
   options.hot_bytes = std::max(options.hot_bytes / page_bytes, std::uint64_t{1}) * page_bytes;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,10 +29,10 @@ Accelerator usable_accelerator();
 struct Options {
   Accelerator accelerator = Accelerator::kvm;
   Transport transport = Transport::tcp;
-  std::uint64_t ram_bytes = 0;          ///< 0: what suits the accelerator
-  std::uint64_t hot_bytes = 0;          ///< rewritten for ever; 0: what suits the RAM
-  std::uint64_t dirty_rate = 0;         ///< bytes per second to rewrite; 0: as fast as the guest can
-  std::uint64_t bandwidth = 256 << 20;  ///< bytes per second to send at most; 0: no limit
+  std::uint64_t ram_bytes = 0;             ///< 0: what suits the accelerator
+  std::uint64_t hot_bytes = 0;             ///< rewritten for ever; 0: what suits the RAM
+  std::uint64_t dirty_rate = 0;            ///< bytes per second to rewrite; 0: as fast as the guest can
+  std::optional<std::uint64_t> bandwidth;  ///< bytes per second to send at most; 0: no limit
   std::uint64_t downtime_limit_ms = 300;
   std::chrono::milliseconds time_limit{30'000};  ///< for the move; after it the move is given up
   std::string source_vmm;                        ///< path or name of a program

@@ -44,7 +44,7 @@ json::object setup_json(const Report& report) {
           {"filled-bytes", report.parameters.fill_pages * page_bytes},
           {"hot-bytes", report.parameters.hot_pages * page_bytes},
           {"dirty-rate-limit", options.dirty_rate},
-          {"bandwidth-limit", options.bandwidth},
+          {"bandwidth-limit", options.bandwidth.value_or(0)},
           {"downtime-limit-ms", options.downtime_limit_ms}};
 }
 

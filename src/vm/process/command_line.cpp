@@ -135,6 +135,18 @@ Result<> check_chardevs(const ProcessConfig& process) {
   return {};
 }
 
+/// QEMU opens them; nobody would notice here.
+void warn_of_unused_chardevs(ProcessConfig& process) {
+  for (const ChardevConfig& chardev : process.chardevs) {
+    const bool used =
+        chardev.id == process.serial_chardev ||
+        std::ranges::find(process.monitors, chardev.id, &MonitorConfig::chardev) != process.monitors.end();
+    if (!used)
+      process.warnings.push_back(
+          fmt::format("chardev \"{}\" is not used by anything and not opened", chardev.id));
+  }
+}
+
 /// The option that `word` spells, without its dashes; null if there is none.
 const Option* option_of(std::string_view word) {
   word.remove_prefix(word.starts_with("--") ? 2 : 1);
@@ -149,6 +161,7 @@ Result<CommandLine> resolve(Draft draft) {
   GODWIT_TRY(choose_disk(draft));
   GODWIT_TRY(choose_serial(draft));
   GODWIT_TRY(check_chardevs(draft.result.process));
+  warn_of_unused_chardevs(draft.result.process);
   return std::move(draft.result);
 }
 

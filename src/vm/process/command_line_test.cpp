@@ -246,6 +246,13 @@ TEST(CommandLine, Monitors) {
   EXPECT_THAT(error_of("-qmp unix:"), HasSubstr("lacks an address"));
 }
 
+TEST(CommandLine, WarnsOfChardevsThatNothingUses) {
+  EXPECT_THAT(good("-chardev null,id=c").process.warnings,
+              ElementsAre(HasSubstr("chardev \"c\" is not used")));
+  EXPECT_THAT(good("-chardev null,id=c -serial chardev:c").process.warnings, IsEmpty());
+  EXPECT_THAT(good("-qmp unix:/x,server,nowait").process.warnings, IsEmpty());
+}
+
 TEST(CommandLine, Qtest) {
   EXPECT_EQ(good("-qtest unix:/tmp/q.sock -qtest-log /dev/null").process.qtest_socket, "/tmp/q.sock");
   EXPECT_THAT(error_of("-qtest tcp:localhost:1"), HasSubstr("qtest connects to unix:PATH"));

@@ -40,12 +40,13 @@ Process::~Process() {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   if (qtest_) qtest_->stop();  // it may be waiting for a page that the end of the migration releases
-  migration_.reset();
-  qtest_.reset();
-  if (machine_) machine_->shut_down();
+  // First the monitors: their thread runs commands of its own, which need the rest.
   if (monitor_) monitor_->close(farewell_patience);
   events_.disconnect();
   monitor_.reset();
+  migration_.reset();
+  qtest_.reset();
+  if (machine_) machine_->shut_down();
   machine_.reset();
   serial_.reset();
 }
