@@ -141,6 +141,13 @@ int main(int argc, char** argv) {
       !set)
     return give_up(set.error());
 
+  // The worker rewrites all of its heap without pause, so it has to stand still for about as long as the heap
+  // takes.
+  godwit::schema::MigrateSetParameters patience;
+  patience.max_bandwidth = 0;
+  patience.downtime_limit = 10'000;
+  if (auto set = migration.set_parameters(patience); !set) return give_up(set.error());
+
   Result<> started;
   if (sends) {
     if (auto running = heap.set_run_state(RunState::running); !running) return give_up(running.error());

@@ -117,7 +117,7 @@ Result<> Demo::fill() {
   Deadline stalled = after(fill_stall_limit);
   std::uint32_t last_pages = 0;
   for (;;) {
-    GODWIT_ASSIGN(const auto info, read_info(source_->memory(), 1));
+    GODWIT_ASSIGN(const auto info, read_info(source_->memory()));
     const auto elapsed = std::chrono::steady_clock::now() - began;
     const std::uint64_t filled = info.pass > 0 ? total : std::min(info.pages * page_bytes, total);
     audience_.filling({.elapsed = std::chrono::duration_cast<Milliseconds>(elapsed),
@@ -137,9 +137,9 @@ Result<> Demo::fill() {
 }
 
 Result<> Demo::watch_source() {
-  GODWIT_ASSIGN(const auto first, read_info(source_->memory(), 6));
+  GODWIT_ASSIGN(const auto first, read_fresh_info(source_->memory(), host_rate_.measure(), stop_));
   GODWIT_TRY(pause_until(after(watch_time), stop_));
-  GODWIT_ASSIGN(before_, read_info(source_->memory(), 6));
+  GODWIT_ASSIGN(before_, read_fresh_info(source_->memory(), host_rate_.measure(), stop_));
   if (before_.iterations == first.iterations) return fail("the guest does not run");
   clock_.emplace(first, before_, host_rate_.measure());
   report_.ticks_per_second = clock_->ticks_per_second();
@@ -156,7 +156,7 @@ Result<> Demo::move() {
   if (!report_.move->completed) {
     report_.error = std::move(outcome.problem);
     const auto runs = guest_runs(source_->memory(), source_run_limit, stop_);
-    const auto now = read_info(source_->memory(), 1);
+    const auto now = read_info(source_->memory());
     report_.runs_on_source = runs.value_or(false) && now && now->errors == before_.errors;
     return {};
   }

@@ -10,6 +10,10 @@ namespace {
 /// Below this, a difference between the clocks is the error of reading them.
 constexpr double least_hidden_ms = 2;
 constexpr double resume_tolerance_s = 0.001;
+/// Two readings of a guest that waits for a processor now and then may be this far from its rate.
+constexpr double same_rate_tolerance = 0.1;
+constexpr int fresh_attempts = 8;
+constexpr Milliseconds between_attempts{3};
 
 double seconds(HostTime::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -21,7 +25,7 @@ GuestClock::GuestClock(const WitnessInfo& first, const WitnessInfo& second, doub
     : rate_(host_rate), time_(second.host_time), clock_(static_cast<double>(second.clock)) {
   const double elapsed = seconds(second.host_time - first.host_time);
   const double measured = elapsed > 0 ? static_cast<double>(second.clock - first.clock) / elapsed : 0;
-  if (measured > 0 && std::abs(measured / host_rate - 1) > 0.002) rate_ = measured;
+  if (measured > 0 && std::abs(measured / host_rate - 1) > same_rate_tolerance) rate_ = measured;
 }
 
 double GuestClock::at(HostTime time) const {
@@ -47,6 +51,17 @@ Blackout find_blackout(const GuestClock& clock, std::span<const Gap> gaps, const
   // A clock that was set differently on arrival puts the gap elsewhere; then the longest one is the switch.
   if (blackout.switch_ms == 0) blackout.switch_ms = std::max(blackout.longest_ms, blackout.hidden_ms);
   return blackout;
+}
+
+Result<WitnessInfo> read_fresh_info(GuestMemory& memory, double ticks_per_second, const StopRequest& stop) {
+  GODWIT_ASSIGN(auto freshest, read_info(memory));
+  for (int attempt = 1; attempt < fresh_attempts; ++attempt) {
+    GODWIT_TRY(pause_until(after(between_attempts), stop));
+    GODWIT_ASSIGN(const auto info, read_info(memory));
+    const double expected = seconds(info.host_time - freshest.host_time) * ticks_per_second;
+    if (static_cast<double>(info.clock - freshest.clock) >= expected) freshest = info;
+  }
+  return freshest;
 }
 
 HostRate::HostRate() : time_(std::chrono::steady_clock::now()), clock_(__rdtsc()) {}

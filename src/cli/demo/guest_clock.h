@@ -7,6 +7,7 @@
 #include <span>
 
 #include "cli/demo/witness_guest.h"
+#include "cli/wait.h"
 
 namespace godwit::cli::demo {
 
@@ -43,6 +44,10 @@ struct Blackout {
 /// `gaps` were recorded between the counters `before` and `after` the move.
 Blackout find_blackout(const GuestClock& clock, std::span<const Gap> gaps, const WitnessInfo& before,
                        const WitnessInfo& after, HostTime stop, HostTime resume);
+
+/// Reads the counters several times within some 20 ms and keeps the reading whose clock was the newest: a
+/// guest that the host lets wait for a processor leaves an old one.
+Result<WitnessInfo> read_fresh_info(GuestMemory& memory, double ticks_per_second, const StopRequest& stop);
 
 /// Ticks per second of this host's own time stamp counter, since the construction.
 class HostRate {

@@ -1,6 +1,9 @@
 #include "cli/demo/guest_clock.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
+
+#include "base/fail.h"
 
 namespace godwit::cli::demo {
 namespace {
@@ -20,6 +23,7 @@ GuestClock clock_of(double host_rate) {
 
 TEST(GuestClock, TakesTheHostsRateWhereItIsTheSame) {
   EXPECT_EQ(clock_of(rate * 1.0005).ticks_per_second(), rate * 1.0005);
+  EXPECT_EQ(clock_of(rate * 0.95).ticks_per_second(), rate * 0.95);
   EXPECT_EQ(clock_of(rate * 2).ticks_per_second(), rate);
 }
 
@@ -63,6 +67,33 @@ TEST(Blackout, IsZeroForAGuestThatNoticedNothing) {
   const auto blackout = find_blackout(clock_of(rate), {}, at(1s, 6'000'000'000), at(3s, 8'000'000'000),
                                       start + 2000ms, start + 2050ms);
   EXPECT_EQ(blackout.switch_ms, 0);
+}
+
+/// A guest whose clock, in each reading, is `late` ticks old.
+class ClockMemory final : public GuestMemory {
+ public:
+  explicit ClockMemory(std::vector<std::uint64_t> late) : late_(std::move(late)) {}
+  Result<> read(std::uint64_t, std::span<std::byte> bytes) override {
+    const auto now = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    const std::uint64_t clock = now - late_[reading_];
+    const std::uint64_t number = reading_++;
+    std::memcpy(bytes.data() + 0x08, &clock, sizeof clock);
+    std::memcpy(bytes.data() + 0x10, &number, sizeof number);
+    return {};
+  }
+  Result<> write(std::uint64_t, std::span<const std::byte>) override { return fail("not written"); }
+
+ private:
+  std::vector<std::uint64_t> late_;
+  std::size_t reading_ = 0;
+};
+
+TEST(FreshInfo, IsTheReadingOfARunningGuest) {
+  constexpr std::uint64_t second = 1'000'000'000;
+  ClockMemory memory({9 * second, 5 * second, 7 * second, 0, 8 * second, 3 * second, 2 * second, 6 * second});
+  const auto info = read_fresh_info(memory, rate, StopRequest());
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->pass, 3);
 }
 
 }  // namespace

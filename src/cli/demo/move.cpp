@@ -158,7 +158,7 @@ Result<> Move::query() {
   GODWIT_ASSIGN(info_, source_.monitor().execute<command::query_migrate>());
   if (info_.expected_downtime) expected_downtime_ = static_cast<std::uint64_t>(*info_.expected_downtime);
   if (stop_event_ || (info_.status && *info_.status != MigrationStatus::active)) return {};
-  GODWIT_ASSIGN(const auto guest, read_info(source_.memory(), 1));
+  GODWIT_ASSIGN(const auto guest, read_info(source_.memory()));
   if (last_pages_) {
     const double elapsed = std::chrono::duration<double>(guest.host_time - last_pages_->first).count();
     if (elapsed < 0.05) return {};

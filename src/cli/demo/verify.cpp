@@ -19,7 +19,7 @@ constexpr std::uint32_t sample_pages = 2048;
 Result<> check_from_outside(Machine& machine, const WitnessParameters& parameters, std::uint64_t seed,
                             Findings& findings, Audience& audience) {
   GODWIT_TRY(machine.monitor().execute<command::stop>());
-  GODWIT_ASSIGN(const auto stopped, read_info(machine.memory(), 1));
+  GODWIT_ASSIGN(const auto stopped, read_info(machine.memory()));
   audience.checking(
       {.what = fmt::format("{} pages it rewrites, every word", count_text(parameters.hot_pages)),
        .share = 0});
@@ -35,12 +35,12 @@ Result<> check_from_inside(GuestMemory& memory, const WitnessParameters& paramet
                            Audience& audience, const StopRequest& stop) {
   findings.static_pages = parameters.fill_pages - parameters.hot_pages;
   GODWIT_TRY(request_check(memory));
-  GODWIT_ASSIGN(auto last, read_info(memory, 1));
+  GODWIT_ASSIGN(auto last, read_info(memory));
   const std::uint32_t first_page = last.pages;
   Deadline stalled = after(check_stall_limit);
   while (last.checking) {
     GODWIT_TRY(pause_until(after(check_tick), stop));
-    GODWIT_ASSIGN(const auto now, read_info(memory, 1));
+    GODWIT_ASSIGN(const auto now, read_info(memory));
     if (now.pages != last.pages) stalled = after(check_stall_limit);
     if (std::chrono::steady_clock::now() >= stalled)
       return fail("the guest does not finish the check of its memory");
@@ -58,9 +58,9 @@ Result<> check_from_inside(GuestMemory& memory, const WitnessParameters& paramet
 
 Result<bool> guest_runs(GuestMemory& memory, Milliseconds limit, const StopRequest& stop) {
   const Deadline end = after(limit);
-  GODWIT_ASSIGN(const auto first, read_info(memory, 1));
+  GODWIT_ASSIGN(const auto first, read_info(memory));
   for (;;) {
-    GODWIT_ASSIGN(const auto now, read_info(memory, 1));
+    GODWIT_ASSIGN(const auto now, read_info(memory));
     if (now.iterations != first.iterations) return true;
     if (std::chrono::steady_clock::now() >= end) return false;
     GODWIT_TRY(pause_until(after(Milliseconds(2)), stop));
@@ -75,13 +75,13 @@ Result<Findings> verify(Machine& destination, const WitnessParameters& parameter
   const auto examine = [&]() -> Result<> {
     GODWIT_ASSIGN(const bool arrived, guest_runs(memory, run_limit, stop));
     if (!arrived) return {};
-    GODWIT_ASSIGN(const auto after_move, read_info(memory, 6));
+    GODWIT_ASSIGN(const auto after_move, read_fresh_info(memory, clock.ticks_per_second(), stop));
     GODWIT_ASSIGN(const auto gaps, read_gaps(memory, before.gaps, after_move.gaps - before.gaps));
     findings.blackout = find_blackout(clock, gaps, before, after_move, move.stopped, move.resumed);
     GODWIT_TRY(check_from_outside(destination, parameters, before.clock, findings, audience));
     GODWIT_TRY(check_from_inside(memory, parameters, findings, audience, stop));
     GODWIT_ASSIGN(findings.runs_on, guest_runs(memory, run_limit, stop));
-    GODWIT_ASSIGN(const auto end, read_info(memory, 1));
+    GODWIT_ASSIGN(const auto end, read_info(memory));
     findings.guest_errors = end.errors - before.errors;
     findings.page_writes = end.pages - before.pages;
     findings.guest_checked_words = findings.page_writes * parameters.words;

@@ -43,20 +43,12 @@ std::array<std::byte, 512> witness_image(const WitnessParameters& parameters) {
   return image;
 }
 
-Result<WitnessInfo> read_info(GuestMemory& memory, int attempts) {
-  WitnessInfo best;
-  auto shortest = std::chrono::steady_clock::duration::max();
-  for (int attempt = 0; attempt < attempts; ++attempt) {
-    std::array<std::byte, 64> bytes;
-    const auto before = std::chrono::steady_clock::now();
-    GODWIT_TRY(memory.read(info_address, bytes));
-    const auto took = std::chrono::steady_clock::now() - before;
-    if (took >= shortest) continue;
-    shortest = took;
-    best = decode(bytes);
-    best.host_time = before + took / 2;
-  }
-  return best;
+Result<WitnessInfo> read_info(GuestMemory& memory) {
+  std::array<std::byte, 64> bytes;
+  GODWIT_TRY(memory.read(info_address, bytes));
+  auto info = decode(bytes);
+  info.host_time = std::chrono::steady_clock::now();
+  return info;
 }
 
 Result<std::vector<Gap>> read_gaps(GuestMemory& memory, std::uint32_t first, std::uint32_t count) {

@@ -48,8 +48,8 @@ struct WitnessInfo {
   bool checking = false;  ///< a check of the static pages was asked for and is not done
 };
 
-/// Reads the counters `attempts` times and keeps the reading that took least, so that its time is right.
-Result<WitnessInfo> read_info(GuestMemory& memory, int attempts);
+/// Reads the counters; `host_time` is when the answer was there.
+Result<WitnessInfo> read_info(GuestMemory& memory);
 
 /// One pause of the guest, by its own clock.
 struct Gap {

@@ -49,7 +49,7 @@ class AddressMemory final : public GuestMemory {
 
 TEST(WitnessInfo, TakesEachCounterFromItsPlace) {
   AddressMemory memory;
-  const auto info = read_info(memory, 3);
+  const auto info = read_info(memory);
   ASSERT_TRUE(info);
   EXPECT_EQ(info->iterations, 0x9000);
   EXPECT_EQ(info->clock, 0x9008);

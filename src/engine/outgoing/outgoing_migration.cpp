@@ -222,7 +222,7 @@ Result<> OutgoingMigration::send_rest() {
 }
 
 /// The last look at the destination while the guest is still ours. With a return path it has to answer once
-/// it has loaded everything; without one, it must at least not have closed the connection.
+/// it has loaded everything; without one, the connection must at least not be broken.
 Result<> OutgoingMigration::confirm_destination() {
   if (return_path_) {
     wire::encode_command(out_->pending(), wire::Ping{kPingBeforeHandOver});
@@ -230,8 +230,9 @@ Result<> OutgoingMigration::confirm_destination() {
     return return_path_->wait_for_pong(kPingBeforeHandOver);
   }
   if (!channel_->two_way()) return {};
-  GODWIT_ASSIGN(const bool gone, channel_->wait_for_peer_close(Milliseconds(0)));
-  if (gone) return fail("The destination closed the connection before it had the whole guest");
+  // An orderly end of the other direction says nothing: who only reads may close it. A broken connection
+  // does.
+  if (auto open = channel_->wait_for_peer_close(Milliseconds(0)); !open) return fail(std::move(open).error());
   return {};
 }
 

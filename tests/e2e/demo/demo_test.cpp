@@ -228,7 +228,7 @@ class WitnessTest : public DemoTest {
   }
 
   WitnessInfo info() {
-    auto info = read_info(machine_->memory(), 1);
+    auto info = read_info(machine_->memory());
     EXPECT_TRUE(info);
     return info.value_or(WitnessInfo{});
   }
