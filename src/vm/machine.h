@@ -19,8 +19,8 @@ namespace godwit::vm {
 class MachineObserver {
  public:
   virtual ~MachineObserver() = default;
-  virtual void on_stop() = 0;    ///< running -> stopped: the STOP event
-  virtual void on_resume() = 0;  ///< stopped -> running: the RESUME event
+  virtual void on_stop() = 0;                    ///< running -> stopped: the STOP event
+  virtual void on_resume() = 0;                  ///< stopped -> running: the RESUME event
   virtual void on_guest_reset_request() = 0;     ///< the guest asked for a reset (triple fault, port 0xcf9)
   virtual void on_guest_shutdown_request() = 0;  ///< the guest asked to be switched off
   /// A vCPU cannot go on; the machine stops in internal-error. `what` is for stderr.
@@ -28,26 +28,28 @@ class MachineObserver {
 };
 
 struct VcpuInfo {
-  int thread_id = 0;     ///< the kernel's id of the vCPU thread; what query-cpus-fast reports
+  int thread_id = 0;  ///< the kernel's id of the vCPU thread; what query-cpus-fast reports
   unsigned index = 0;
 };
 
 class Machine : public Guest {
  public:
-  /// Builds the machine with the vCPUs stopped, in prelaunch or inmigrate. `chosen` messages for the user (e.g. that
-  /// Unicorn stands in for KVM) go to stderr.
+  /// Builds the machine with the vCPUs stopped, in prelaunch or inmigrate. `chosen` messages for the user
+  /// (e.g. that Unicorn stands in for KVM) go to stderr.
   static Result<std::unique_ptr<Machine>> create(MachineConfig config, MachineObserver& observer);
 
   virtual std::string_view accelerator() const = 0;  ///< "kvm", "tcg" or "qtest"
   virtual std::vector<VcpuInfo> vcpus() const = 0;
 
-  /// `stop`, `cont`, `system_reset` of the monitor, with control-plane section 3's rules and texts. Thread-safe.
+  /// `stop`, `cont`, `system_reset` of the monitor, with control-plane section 3's rules and texts.
+  /// Thread-safe.
   virtual Result<> monitor_stop() = 0;
   virtual Result<> monitor_cont() = 0;
   virtual Result<> monitor_reset() = 0;
 
-  /// Guest-physical memory, from any thread and in any run state. What is not RAM reads as all ones and ignores
-  /// writes, as on the bus. Writes mark pages dirty. May block on a page that postcopy has not brought yet.
+  /// Guest-physical memory, from any thread and in any run state. What is not RAM reads as all ones and
+  /// ignores writes, as on the bus. Writes mark pages dirty. May block on a page that postcopy has not
+  /// brought yet.
   virtual void read_memory(std::uint64_t guest_address, std::span<std::byte> into) = 0;
   virtual void write_memory(std::uint64_t guest_address, std::span<const std::byte> from) = 0;
   /// I/O ports, size 1, 2 or 4 bytes.

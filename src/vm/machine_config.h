@@ -23,9 +23,10 @@ struct AcceleratorRequest {
 struct MemoryBackend {
   enum class Kind : std::uint8_t { anonymous, memfd, file };
   Kind kind = Kind::anonymous;
-  std::string id;              ///< the object's id, empty when -m made it; names the RAM block of machine none and microvm
-  std::uint64_t size = 0;      ///< bytes
-  std::string path;            ///< kind file
+  std::string
+      id;  ///< the object's id, empty when -m made it; names the RAM block of machine none and microvm
+  std::uint64_t size = 0;  ///< bytes
+  std::string path;        ///< kind file
   bool share = false;
   bool prealloc = false;
   std::uint64_t huge_page_size = 0;  ///< bytes; kind memfd with hugetlb=on, 0: ordinary pages
@@ -33,18 +34,19 @@ struct MemoryBackend {
 
 struct MachineConfig {
   MachineKind kind = MachineKind::pc;
-  std::string machine_name = "pc";        ///< the name as resolved, sent in the stream
-  bool suppress_description = false;      ///< -machine suppress-vmdesc=on
+  std::string machine_name = "pc";               ///< the name as resolved, sent in the stream
+  bool suppress_description = false;             ///< -machine suppress-vmdesc=on
   std::vector<AcceleratorRequest> accelerators;  ///< empty: kvm, then tcg
-  std::string cpu_model;                  ///< as given to -cpu; empty: the accelerator's own choice
+  std::string cpu_model;                         ///< as given to -cpu; empty: the accelerator's own choice
   unsigned vcpus = 1;
-  std::optional<MemoryBackend> memory;    ///< unset: a machine without RAM (none without -m)
-  std::string first_disk;                 ///< path of the raw image whose first sector is booted; may be empty
+  std::optional<MemoryBackend> memory;  ///< unset: a machine without RAM (none without -m)
+  std::string first_disk;               ///< path of the raw image whose first sector is booted; may be empty
   std::optional<Uuid> uuid;
-  bool incoming = false;                  ///< waits for a migration: starts in inmigrate
-  bool start_stopped = false;             ///< -S
-  bool lock_memory = false;               ///< -overcommit mem-lock=on
-  std::function<void(std::uint8_t)> serial_output;  ///< COM1's transmitter; called on a vCPU thread; may be empty
+  bool incoming = false;       ///< waits for a migration: starts in inmigrate
+  bool start_stopped = false;  ///< -S
+  bool lock_memory = false;    ///< -overcommit mem-lock=on
+  std::function<void(std::uint8_t)>
+      serial_output;  ///< COM1's transmitter; called on a vCPU thread; may be empty
 };
 
 }  // namespace godwit::vm

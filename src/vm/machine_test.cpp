@@ -1,8 +1,8 @@
 // Whole machines, on every accelerator there is.
 #include "vm/machine.h"
 
-#include <gmock/gmock.h>
 #include <algorithm>
+#include <gmock/gmock.h>
 #include <string>
 #include <vector>
 
@@ -35,7 +35,8 @@ std::vector<std::byte> hello_sector() {
 /// The witness, but with `ud2` for its first instruction in ring 3: without handlers that is a triple fault.
 std::vector<std::byte> faulting_sector() {
   auto image = witness_sector({});
-  const std::byte first_in_ring_3[] = {std::byte{0xbb}, std::byte{0x00}, std::byte{0x90}, std::byte{0}, std::byte{0}};
+  const std::byte first_in_ring_3[] = {std::byte{0xbb}, std::byte{0x00}, std::byte{0x90}, std::byte{0},
+                                       std::byte{0}};
   const auto found = std::ranges::search(image, first_in_ring_3);
   EXPECT_FALSE(found.empty());
   found[0] = std::byte{0x0f};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <godwit/clock.h>
+
 #include "memory/dirty_marks.h"
 #include "memory/marked_tracker.h"
 #include "vm/accel/accelerator.h"
@@ -19,8 +20,8 @@
 
 namespace godwit::vm {
 
-/// Locking: state_mutex_ orders all changes of the run state and is held over them, observer included. A vCPU thread
-/// takes it only while it is parked, so that who holds it may wait for the vCPUs to stop.
+/// Locking: state_mutex_ orders all changes of the run state and is held over them, observer included. A vCPU
+/// thread takes it only while it is parked, so that who holds it may wait for the vCPUs to stop.
 class VirtualMachine final : public Machine, private VcpuObserver {
  public:
   VirtualMachine(MachineConfig config, MachineObserver& observer);

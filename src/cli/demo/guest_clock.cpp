@@ -59,7 +59,9 @@ Result<WitnessInfo> read_fresh_info(GuestMemory& memory, double ticks_per_second
     GODWIT_TRY(pause_until(after(between_attempts), stop));
     GODWIT_ASSIGN(const auto info, read_info(memory));
     const double expected = seconds(info.host_time - freshest.host_time) * ticks_per_second;
-    if (static_cast<double>(info.clock - freshest.clock) >= expected) freshest = info;
+    // As a signed number: the newer reading may show the older clock.
+    const auto advanced = static_cast<double>(static_cast<std::int64_t>(info.clock - freshest.clock));
+    if (advanced >= expected) freshest = info;
   }
   return freshest;
 }

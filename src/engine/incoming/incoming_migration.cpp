@@ -85,7 +85,10 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     ownership_.take_back();
     loaded = start_guest(loader.run_state());
   }
-  if (loader.return_path_open()) {
+  if (!loader.return_path_open()) {
+    // At once: without a return path this is how the source learns that the guest stands still no more.
+    channel.shutdown();
+  } else {
     // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run
     // it.
     const std::uint32_t verdict = loaded ? 0 : 1;

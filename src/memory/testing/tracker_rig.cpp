@@ -48,6 +48,10 @@ class ThreadRig : public TrackerRig {
   }
 
   void write(std::span<const PageId> pages) override {
+    if (pages.size() < 100) {  // not worth threads
+      for (const PageId& page : pages) write_one(page);
+      return;
+    }
     std::vector<std::jthread> threads;
     for (std::size_t n = 0; n < writer_threads; ++n)
       threads.push_back(start_thread("writer", [this, pages, n](const std::stop_token&) {

@@ -42,8 +42,8 @@ enum class VcpuExit : std::uint8_t {
   reset,        ///< triple fault: the machine must be reset
 };
 
-/// One virtual processor. attach() and run() are called on its own thread, the others but interrupt() by one thread at a
-/// time while it does not run.
+/// One virtual processor. attach() and run() are called on its own thread, the others but interrupt() by one
+/// thread at a time while it does not run.
 class Vcpu {
  public:
   virtual ~Vcpu() = default;

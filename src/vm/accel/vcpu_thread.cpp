@@ -54,7 +54,8 @@ void VcpuThread::wait_until_stopped() {
 }
 
 void VcpuThread::call(const std::function<void(Vcpu&)>& work) {
-  // On the caller's thread: waking the vCPU's own for it would cost more than its work, right in the blackout.
+  // On the caller's thread: waking the vCPU's own for it would cost more than its work, right in the
+  // blackout.
   const std::lock_guard lock(mutex_);
   assert(!executing_);
   work(*vcpu_);

@@ -42,7 +42,8 @@ class VcpuThread {
   /// Waits until no guest code executes. Only after request_stop(). Returns at once on the vCPU's own thread.
   void wait_until_stopped();
 
-  /// Gives `work` the vCPU, on the calling thread. Only while stopped: it does not execute before `work` is done.
+  /// Gives `work` the vCPU, on the calling thread. Only while stopped: it does not execute before `work` is
+  /// done.
   void call(const std::function<void(Vcpu&)>& work);
   /// Lets a vCPU that stopped by itself execute again; for after a new state was set.
   void unpark();

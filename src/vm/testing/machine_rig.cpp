@@ -66,7 +66,8 @@ void MachineRig::wait_for_serial(const std::string& text) {
 void MachineRig::wait_for_events(const std::string& start, long count) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
-    return std::ranges::count_if(events_, [&](const std::string& event) { return event.starts_with(start); }) >= count;
+    return std::ranges::count_if(events_,
+                                 [&](const std::string& event) { return event.starts_with(start); }) >= count;
   });
 }
 

@@ -2,8 +2,9 @@
 
 #include <unicorn/unicorn.h>
 
-#include "base/fail.h"
 #include <godwit/user_tracker.h>
+
+#include "base/fail.h"
 #include "vm/accel/unicorn/unicorn_vcpu.h"
 
 namespace godwit::vm {
