@@ -94,6 +94,7 @@ class Tracker : public ::testing::TestWithParam<RigCase> {
 
   std::vector<PageId> any_pages(std::size_t at_most) const {
     const auto pages = rig_->pages();
+    if (GetParam().slow_writes) at_most /= 10;
     std::vector<PageId> chosen;
     for (auto runs = *rc::gen::inRange<int>(1, 6); runs > 0; --runs) {
       // Sometimes neighbours, sometimes far apart.

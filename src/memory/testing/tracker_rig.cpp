@@ -297,6 +297,7 @@ std::vector<RigCase> all_rigs() {
                    }});
   cases.push_back({"KvmUffdSync",
                    [] { return guest_rig(0, false, [](TinyGuest&) { return UffdSyncTracker::create(); }); }});
+  for (RigCase& rig : cases) rig.slow_writes = rig.name.find("UffdSync") != std::string::npos;
   return cases;
 }
 

@@ -56,6 +56,8 @@ struct RigOrReason {
 struct RigCase {
   std::string name;
   std::function<RigOrReason()> make;
+  /// A write costs thread switches, which take long on a busy machine: tests make fewer of them.
+  bool slow_writes = false;
 
   friend std::ostream& operator<<(std::ostream& out, const RigCase& rig) { return out << rig.name; }
 };
