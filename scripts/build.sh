@@ -16,22 +16,33 @@ log=$root/build/$preset.log
 
 failed() {
     [ ! -t 1 ] || printf '\r\033[K'
-    grep -E -A 12 'error:|Error|FAILED|undefined reference' "$log" | head -n 60 >&2 || tail -n 40 "$log" >&2
+    local signs='error:|Error|FAILED|undefined reference'
+    if grep -qE "$signs" "$log"; then
+        grep -E -A 12 "$signs" "$log" | head -n 60 >&2 || true
+    else
+        tail -n 40 "$log" >&2
+    fi
     printf 'The build failed while %s. All of its output is in %s\n' "$1" "$log" >&2
     exit 1
 }
 
-# The last "[17/120] ..." of Ninja, redrawn in place; the rest goes to the log.
+# On a terminal the last "[17/120] ..." of Ninja, redrawn in place; elsewhere a line for every tenth. All goes to the log.
 show_progress() {
-    local line shown=""
+    local line done_ all tenth last_tenth=0 terminal=0
+    [ ! -t 1 ] || terminal=1
     while IFS= read -r line; do
         printf '%s\n' "$line" >> "$log"
-        [ -t 1 ] && [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
-        [ "${BASH_REMATCH[0]}" != "$shown" ] || continue
-        shown=${BASH_REMATCH[0]}
-        printf '\r\033[KBuilding %s: %s of %s' "$preset" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+        [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+        done_=${BASH_REMATCH[1]} all=${BASH_REMATCH[2]}
+        tenth=$((10 * done_ / all))
+        if [ $terminal = 1 ]; then
+            printf '\r\033[KBuilding %s: %d of %d' "$preset" "$done_" "$all"
+        elif [ "$all" -ge 20 ] && [ "$tenth" -gt "$last_tenth" ]; then
+            printf 'Building %s: %d of %d\n' "$preset" "$done_" "$all"
+            last_tenth=$tenth
+        fi
     done
-    [ ! -t 1 ] || printf '\r\033[K'
+    [ $terminal = 0 ] || printf '\r\033[K'
 }
 
 cd "$root"

@@ -14,8 +14,9 @@
 
 namespace godwit::vm {
 
-/// Told about run-state changes in the order in which they happen, on the thread that makes them, with the
-/// machine's state lock held: pass it on, do not call back.
+/// Told what happens, on the thread on which it does: pass it on, do not call back. on_stop() and on_resume()
+/// come one at a time, in the order of the changes, with the machine's state lock held; the others come from
+/// vCPU threads, at any time.
 class MachineObserver {
  public:
   virtual ~MachineObserver() = default;

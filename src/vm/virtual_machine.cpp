@@ -204,6 +204,7 @@ void VirtualMachine::on_vcpu_error(unsigned, const Error& error) {
 
 std::vector<VcpuInfo> VirtualMachine::vcpus() const {
   std::vector<VcpuInfo> infos;
+  infos.reserve(vcpus_.size());
   for (std::size_t i = 0; i < vcpus_.size(); ++i) infos.push_back({vcpus_[i].thread_id(), vcpus_[i].index()});
   return infos;
 }

@@ -16,7 +16,7 @@ VcpuThread::~VcpuThread() {
 
 Result<> VcpuThread::start() {
   thread_ =
-      start_thread("vcpu" + std::to_string(index_), [this](std::stop_token stop) { loop(std::move(stop)); });
+      start_thread("vcpu" + std::to_string(index_), [this](const std::stop_token& stop) { loop(stop); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return started_; });
   if (start_error_) return std::unexpected(*start_error_);
@@ -80,7 +80,7 @@ void VcpuThread::cancel_sleep() {
   wake_.notify_all();
 }
 
-void VcpuThread::loop(std::stop_token stop) {
+void VcpuThread::loop(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   thread_id_ = current_thread_id();
   own_thread_ = std::this_thread::get_id();

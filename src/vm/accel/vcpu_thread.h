@@ -58,7 +58,7 @@ class VcpuThread {
   unsigned index() const { return index_; }
 
  private:
-  void loop(std::stop_token stop);
+  void loop(const std::stop_token& stop);
   void execute(std::unique_lock<std::mutex>& lock);
   void sleep(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   bool on_own_thread() const { return std::this_thread::get_id() == own_thread_; }

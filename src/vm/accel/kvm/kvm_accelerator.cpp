@@ -123,6 +123,7 @@ Result<std::unique_ptr<Vcpu>> KvmAccelerator::create_vcpu(unsigned index, Bus& b
 
 Result<std::unique_ptr<DirtyTracker>> KvmAccelerator::create_dirty_tracker() {
   std::vector<memory::KvmSlot> slots;
+  slots.reserve(slots_.size());
   for (std::size_t i = 0; i < slots_.size(); ++i)
     slots.push_back({.id = static_cast<std::uint32_t>(i),
                      .guest_address = slots_[i].guest_address,

@@ -55,9 +55,8 @@ void restrict_xsave(std::vector<Entry>& cpuid) {
       entry.edx = 0;
       entry.ebx = std::min(entry.ebx, carried_xsave_size);
       entry.ecx = std::min(entry.ecx, carried_xsave_size);
-    } else if (entry.index == 1) {
-      entry.eax = entry.ebx = entry.ecx = entry.edx = 0;  // no compaction, no supervisor states
-    } else if (entry.index > 2) {
+    } else if (entry.index != 2) {
+      // 1: no compaction, no supervisor states. 3 and up: components that are not carried.
       entry.eax = entry.ebx = entry.ecx = entry.edx = 0;
     }
   }

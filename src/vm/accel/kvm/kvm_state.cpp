@@ -11,30 +11,12 @@
 #include "vm/accel/kvm/kvm_calls.h"
 #include "vm/accel/kvm/kvm_cpuid.h"
 #include "vm/accel/kvm/kvm_msrs.h"
+#include "vm/accel/kvm/kvm_xsave.h"
 
 namespace godwit::vm {
 namespace {
 
 using std::uint64_t;
-
-/// Offsets into an XSAVE area in standard form, bytes.
-namespace xsave_at {
-constexpr std::size_t fcw = 0, fsw = 2, ftw = 4, fop = 6, fip = 8, fdp = 16, mxcsr = 24, fpr = 32, xmm = 160;
-constexpr std::size_t xstate_bv = 512, ymm_high = 576;
-constexpr std::size_t fpr_stride = 16;
-}  // namespace xsave_at
-constexpr uint64_t x87_component = 1, sse_component = 2, avx_component = 4;
-
-template <typename T>
-T read_at(const abi::Xsave& area, std::size_t offset) {
-  T value;
-  std::memcpy(&value, area.area.data() + offset, sizeof value);
-  return value;
-}
-template <typename T>
-void write_at(abi::Xsave& area, std::size_t offset, const T& value) {
-  std::memcpy(area.area.data() + offset, &value, sizeof value);
-}
 
 template <typename T>
 Result<> get_part(int fd, unsigned long request, T& part, const char* what) {
@@ -170,53 +152,7 @@ Result<> set_page_directory_pointers(int fd, const CpuState& state) {
   return set_part(fd, KVM_SET_SREGS2, sregs, "the page directory pointers");
 }
 
-// ---- floating point and vectors
-
-Result<> get_vectors(int fd, CpuState& state) {
-  abi::Xsave area;
-  GODWIT_TRY(get_part(fd, abi::get_xsave, area, "the vector registers"));
-  using namespace xsave_at;
-  state.fpu_control = read_at<std::uint16_t>(area, fcw);
-  state.fpu_status = read_at<std::uint16_t>(area, fsw);
-  state.fpu_tags = read_at<std::uint8_t>(area, ftw);
-  state.fpu_opcode = read_at<std::uint16_t>(area, fop);
-  state.fpu_ip = read_at<uint64_t>(area, fip);
-  state.fpu_dp = read_at<uint64_t>(area, fdp);
-  state.mxcsr = read_at<std::uint32_t>(area, mxcsr);
-  for (std::size_t i = 0; i < state.fpu.size(); ++i)
-    state.fpu[i] = {read_at<uint64_t>(area, fpr + i * fpr_stride),
-                    read_at<std::uint16_t>(area, fpr + i * fpr_stride + 8)};
-  state.xstate_bv = read_at<uint64_t>(area, xstate_bv);
-  for (std::size_t i = 0; i < state.xmm.size(); ++i)
-    state.xmm[i] = read_at<VectorHalf>(area, xmm + i * sizeof(VectorHalf));
-  state.ymm_high = {};
-  if (state.xstate_bv & avx_component)
-    for (std::size_t i = 0; i < state.ymm_high.size(); ++i)
-      state.ymm_high[i] = read_at<VectorHalf>(area, ymm_high + i * sizeof(VectorHalf));
-  return {};
-}
-
-Result<> set_vectors(int fd, const CpuState& state, uint64_t components) {
-  abi::Xsave area;
-  using namespace xsave_at;
-  write_at(area, fcw, state.fpu_control);
-  write_at(area, fsw, state.fpu_status);
-  write_at(area, ftw, static_cast<std::uint8_t>(state.fpu_tags));
-  write_at(area, fop, state.fpu_opcode);
-  write_at(area, fip, state.fpu_ip);
-  write_at(area, fdp, state.fpu_dp);
-  write_at(area, mxcsr, state.mxcsr);
-  for (std::size_t i = 0; i < state.fpu.size(); ++i) {
-    write_at(area, fpr + i * fpr_stride, state.fpu[i].mantissa);
-    write_at(area, fpr + i * fpr_stride + 8, state.fpu[i].exponent);
-  }
-  for (std::size_t i = 0; i < state.xmm.size(); ++i)
-    write_at(area, xmm + i * sizeof(VectorHalf), state.xmm[i]);
-  for (std::size_t i = 0; i < state.ymm_high.size(); ++i)
-    write_at(area, ymm_high + i * sizeof(VectorHalf), state.ymm_high[i]);
-  write_at(area, xstate_bv, state.xstate_bv & components);
-  return set_part(fd, abi::set_xsave, area, "the vector registers");
-}
+// ---- the rest
 
 Result<> get_xcr0(int fd, CpuState& state) {
   kvm_xcrs xcrs{};
@@ -271,8 +207,6 @@ Result<> set_events(int fd, const CpuState& state) {
   return set_part(fd, KVM_SET_VCPU_EVENTS, events, "pending events");
 }
 
-// ---- the rest
-
 Result<> get_debug_registers(int fd, CpuState& state) {
   kvm_debugregs debug{};
   GODWIT_TRY(get_part(fd, KVM_GET_DEBUGREGS, debug, "the debug registers"));
@@ -302,7 +236,7 @@ Result<> KvmStateAccess::prepare(int fd, unsigned index, const KvmCpuTraits& tra
   std::ranges::copy(entries, cpuid.entries().begin());
   GODWIT_TRY(set_part(fd, abi::set_cpuid, *cpuid.header(), "what CPUID says"));
   for (const auto& entry : entries)
-    if (entry.function == 0xd && entry.index == 0) xcr0_mask_ = entry.eax | x87_component | sse_component;
+    if (entry.function == 0xd && entry.index == 0) components_ |= entry.eax;
 
   kvm_sregs2 sregs2{};
   has_sregs2_ = ::ioctl(fd, KVM_GET_SREGS2, &sregs2) == 0;
@@ -324,7 +258,9 @@ Result<> KvmStateAccess::get(CpuState& state) const {
   GODWIT_TRY(get_registers(fd_, state));
   GODWIT_TRY(get_special_registers(fd_, state));
   if (has_sregs2_) GODWIT_TRY(get_page_directory_pointers(fd_, state));
-  GODWIT_TRY(get_vectors(fd_, state));
+  abi::Xsave area;
+  GODWIT_TRY(get_part(fd_, abi::get_xsave, area, "the vector registers"));
+  unpack_xsave(area, state);
   GODWIT_TRY(get_xcr0(fd_, state));
   GODWIT_TRY(get_msrs(state));
   GODWIT_TRY(get_events(fd_, state));
@@ -347,7 +283,8 @@ Result<> KvmStateAccess::set(const CpuState& state) const {
   GODWIT_TRY(set_special_registers(fd_, state));
   if (has_sregs2_) GODWIT_TRY(set_page_directory_pointers(fd_, state));
   GODWIT_TRY(set_registers(fd_, state));
-  GODWIT_TRY(set_vectors(fd_, state, xcr0_mask_));
+  abi::Xsave area = pack_xsave(state, components_);
+  GODWIT_TRY(set_part(fd_, abi::set_xsave, area, "the vector registers"));
   GODWIT_TRY(set_xcr0(fd_, state));
   set_msrs(state);
   GODWIT_TRY(set_events(fd_, state));

@@ -33,7 +33,7 @@ class KvmStateAccess {
   int fd_ = -1;
   bool has_apic_ = false;
   bool has_sregs2_ = false;
-  std::uint64_t xcr0_mask_ = 1;
+  std::uint64_t components_ = 3;  ///< of the XSAVE image that CPUID shows; x87 and SSE are always there
   std::vector<std::uint32_t> readable_msrs_;
 };
 

@@ -109,7 +109,7 @@ Result<std::optional<VcpuExit>> UnicornVcpu::go_on() {
 Result<> UnicornVcpu::at_breakpoint() {
   passed_breakpoint_ = *std::exchange(breakpoint_, std::nullopt);
   CpuState next = state_;
-  return interpret_system_instruction(next, memory_) ? follow(std::move(next)) : Result<>();
+  return interpret_system_instruction(next, memory_) ? follow(next) : Result<>();
 }
 
 /// A guest that went from 16-bit to 32-bit code needs the other engine from the next start on.
@@ -129,15 +129,14 @@ Result<> UnicornVcpu::follow(CpuState next) {
           "be "
           "followed",
           index_, next.rip);
-  state_ = std::move(next);
+  state_ = next;
   return open_engine();
 }
 
 Result<> UnicornVcpu::explain(uc_err error) {
   GODWIT_TRY(read_state());
   CpuState next = state_;
-  if (error == UC_ERR_INSN_INVALID && interpret_system_instruction(next, memory_))
-    return follow(std::move(next));
+  if (error == UC_ERR_INSN_INVALID && interpret_system_instruction(next, memory_)) return follow(next);
   return fail("Unicorn: vCPU {} cannot go on at rip {:#x}: {} (it delivers no exceptions to the guest)",
               index_, state_.rip, uc_strerror(error));
 }
