@@ -13,5 +13,7 @@ using CommandToRun = std::function<int(const StopRequest&)>;
 
 constexpr int exit_success = 0;
 constexpr int exit_failure = 1;
+/// Of subcommands for scripts, whose 1 says what the peer answered.
+constexpr int exit_usage = 2;
 
 }  // namespace godwit::cli

@@ -5,11 +5,13 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/demo/command.h"
+#include "cli/qmp/command.h"
 
 namespace {
 
 using godwit::cli::exit_failure;
 using godwit::cli::exit_success;
+using godwit::cli::exit_usage;
 
 int run(int argc, char** argv) {
   CLI::App application("Godwit moves running virtual machines.", "godwit");
@@ -17,10 +19,12 @@ int run(int argc, char** argv) {
   application.require_subcommand(1);
   godwit::cli::CommandToRun command;
   godwit::cli::demo::add_command(application, command);
+  godwit::cli::qmp::add_command(application, command);
   try {
     application.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return application.exit(error) == 0 ? exit_success : exit_failure;
+    if (application.exit(error) == 0) return exit_success;
+    return application.got_subcommand("qmp") ? exit_usage : exit_failure;
   }
   auto stop = godwit::cli::StopRequest::from_signals();
   if (!stop) {

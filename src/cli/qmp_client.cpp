@@ -1,5 +1,6 @@
 #include "cli/qmp_client.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -68,27 +69,49 @@ QmpClient::QmpClient(UniqueFd socket, const StopRequest& stop)
       stop_(&stop),
       parser_(std::make_unique<json::stream_parser>(json::storage_ptr(), deep())) {}
 
-Result<QmpClient> QmpClient::open(UniqueFd socket, Deadline deadline, const StopRequest& stop) {
+Result<QmpClient> QmpClient::open(UniqueFd socket, Deadline deadline, const StopRequest& stop,
+                                  OutOfBand out_of_band) {
   QmpClient client(std::move(socket), stop);
-  GODWIT_TRY(client.take_greeting(deadline));
-  GODWIT_TRY(client.execute<schema::command::qmp_capabilities>());
+  GODWIT_ASSIGN(const bool offered, client.take_greeting(deadline));
+  schema::QmpCapabilitiesArguments arguments;
+  if (offered && out_of_band == OutOfBand::if_offered) arguments.enable = {schema::QMPCapability::oob};
+  GODWIT_TRY(client.execute<schema::command::qmp_capabilities>(arguments));
   return client;
 }
 
-Result<> QmpClient::take_greeting(Deadline deadline) {
+Result<bool> QmpClient::take_greeting(Deadline deadline) {
   GODWIT_ASSIGN(const auto greeting, wait_for_answer(0, deadline));
   const auto* body = greeting.if_contains("QMP");
   if (body == nullptr || !body->is_object()) return fail("the peer does not greet as a QMP monitor does");
   version_ = version_text(body->get_object());
-  return {};
+  const auto* offers = body->get_object().if_contains("capabilities");
+  return offers != nullptr && offers->is_array() &&
+         std::ranges::find(offers->get_array(), json::value("oob")) != offers->get_array().end();
+}
+
+Result<std::int64_t> QmpClient::send(json::object request) {
+  return send(std::move(request), -1, after(timeout_));
+}
+
+Result<std::int64_t> QmpClient::send(json::object request, int descriptor, Deadline deadline) {
+  request["id"] = ++last_id_;
+  GODWIT_TRY(send_all(socket_.get(), json::serialize(request) + "\n", descriptor, deadline, *stop_));
+  return last_id_;
+}
+
+std::vector<json::object> QmpClient::take_answers() {
+  std::vector<json::object> answers(std::make_move_iterator(answers_.begin()),
+                                    std::make_move_iterator(answers_.end()));
+  answers_.clear();
+  return answers;
 }
 
 Result<json::value> QmpClient::execute(std::string_view command, json::object arguments, int descriptor) {
   const Deadline deadline = after(timeout_);
-  json::object request{{"execute", json::string_view(command.data(), command.size())}, {"id", ++last_id_}};
+  json::object request{{"execute", json::string_view(command.data(), command.size())}};
   if (!arguments.empty()) request["arguments"] = std::move(arguments);
-  GODWIT_TRY(send_all(socket_.get(), json::serialize(request) + "\n", descriptor, deadline, *stop_));
-  auto answer = wait_for_answer(last_id_, deadline);
+  GODWIT_ASSIGN(const auto id, send(std::move(request), descriptor, deadline));
+  auto answer = wait_for_answer(id, deadline);
   if (!answer) return std::unexpected(std::move(answer).error().in(command));
   if (auto* error = answer->if_contains("error")) return std::unexpected(refusal(*error).in(command));
   auto* value = answer->if_contains("return");

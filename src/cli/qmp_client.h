@@ -24,6 +24,9 @@ struct QmpEvent {
   boost::json::object data;          ///< empty if the event has none
 };
 
+/// Whether commands may overtake one another on a connection.
+enum class OutOfBand : bool { no, if_offered };
+
 /// One connection to a monitor, negotiated and ready for commands.
 ///
 /// Thread contract: one thread at a time. Every call ends: with its result, with an error, when its time is
@@ -31,8 +34,10 @@ struct QmpEvent {
 /// of no more use.
 class QmpClient {
  public:
-  /// Reads the greeting on a connected socket and negotiates. `stop` must live as long as the client.
-  static Result<QmpClient> open(UniqueFd socket, Deadline deadline, const StopRequest& stop);
+  /// Reads the greeting on a connected socket and negotiates, out-of-band execution too if it is wanted and
+  /// offered. `stop` must live as long as the client.
+  static Result<QmpClient> open(UniqueFd socket, Deadline deadline, const StopRequest& stop,
+                                OutOfBand out_of_band = OutOfBand::no);
 
   QmpClient(QmpClient&&) = default;
   QmpClient& operator=(QmpClient&&) = default;
@@ -55,6 +60,13 @@ class QmpClient {
   Result<boost::json::value> execute(std::string_view command, boost::json::object arguments = {},
                                      int descriptor = -1);
 
+  /// Sends a request as it is, but for its "id", and returns that. Its answer comes with take_answers().
+  Result<std::int64_t> send(boost::json::object request);
+
+  /// The answers that came in and were not taken yet, oldest first, with their "id". Where execute() is used
+  /// too, it takes those it finds.
+  std::vector<boost::json::object> take_answers();
+
   /// Readable when receive() has something to do.
   int fd() const { return socket_.get(); }
 
@@ -73,7 +85,9 @@ class QmpClient {
  private:
   QmpClient(UniqueFd socket, const StopRequest& stop);
 
-  Result<> take_greeting(Deadline deadline);
+  /// Whether out-of-band execution is offered.
+  Result<bool> take_greeting(Deadline deadline);
+  Result<std::int64_t> send(boost::json::object request, int descriptor, Deadline deadline);
   Result<boost::json::object> wait_for_answer(std::int64_t id, Deadline deadline);
   std::optional<boost::json::object> find_answer(std::int64_t id);
   Result<> parse(std::string_view bytes);
