@@ -1,7 +1,6 @@
 #include "cli/qmp/completer.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "cli/qmp/argument_parser.h"
 #include "cli/qmp/argument_tree.h"
@@ -54,10 +53,13 @@ struct Place {
   const ArgumentNode* node = nullptr;
 };
 
-const Type* member_type(const Place& place, std::string_view name) {
+const ArgumentNode& node_of(const Place& place) {
   static const ArgumentNode nothing;
-  const auto tags = tags_of(place.node != nullptr ? *place.node : nothing);
-  for (const auto* member : members_of(*place.type, tags))
+  return place.node != nullptr ? *place.node : nothing;
+}
+
+const Type* member_type(const Place& place, std::string_view name) {
+  for (const auto* member : members_of(*place.type, tags_of(node_of(place))))
     if (member->name == name) return member->type;
   return nullptr;
 }
@@ -108,12 +110,24 @@ std::vector<std::string> values_of(const Type& type) {
   return values;
 }
 
+/// The element of a list that what comes next belongs to: the last one begun, or one more if that has all it
+/// must have.
+std::size_t next_element(const ArgumentNode* list, const Type& element) {
+  if (list == nullptr || list->children.empty()) return 0;
+  const std::size_t last = list->children.size() - 1;
+  const auto* node = list->child(std::to_string(last));
+  if (node == nullptr) return last;
+  for (const auto* member : members_of(element, tags_of(*node)))
+    if (!member->optional && node->child(member->name) == nullptr) return last;
+  return last + 1;
+}
+
 /// How the name of a member goes on.
-std::string behind(const Type& type) {
+std::string behind(const Type& type, const ArgumentNode* given) {
   const Type* inner = with_members(&type);
   if (inner->kind == Kind::object) return ".";
-  if (inner->kind == Kind::array && with_members(inner->element)->kind == Kind::object) return ".0.";
-  return "=";
+  if (inner->kind != Kind::array || with_members(inner->element)->kind != Kind::object) return "=";
+  return "." + std::to_string(next_element(given, *with_members(inner->element))) + ".";
 }
 
 std::string about(const Member& member) {
@@ -160,29 +174,39 @@ Completion complete_value(const Position& position, std::size_t equals, const Ty
   return found.take();
 }
 
+/// Where the part of a key before its last dot leads; no type: nowhere.
+Place place_of(std::string_view key, const Type& arguments, const ArgumentNode& root) {
+  Place place{&arguments, &root};
+  const auto dot = key.rfind('.');
+  if (dot == key.npos) return place;
+  for (const auto& part : key_parts(key.substr(0, dot), arguments)) {
+    place = step(place, part);
+    if (place.type == nullptr) break;
+  }
+  return place;
+}
+
 Completion complete_key(const Position& position, const Type& arguments, const ArgumentNode& root) {
   const auto dot = position.typed.rfind('.');
   const std::size_t prefix = dot == position.typed.npos ? 0 : dot + 1;
   Collector found(position.typed.substr(prefix), position.begin + prefix);
-  Place place{&arguments, &root};
-  if (prefix > 0)
-    for (const auto& part : key_parts(position.typed.substr(0, dot), arguments)) {
-      place = step(place, part);
-      if (place.type == nullptr) return found.take();
-    }
-  static const ArgumentNode nothing;
-  const auto& node = place.node != nullptr ? *place.node : nothing;
+  const auto place = place_of(position.typed, arguments, root);
+  if (place.type == nullptr) return found.take();
+  const auto& node = node_of(place);
   for (const auto* member : members_of(*place.type, tags_of(node))) {
     const auto* given = node.child(member->name);
-    if (given == nullptr || !given->text) found.add(member->name + behind(*member->type), about(*member));
+    if (given == nullptr || !given->text)
+      found.add(member->name + behind(*member->type, given), about(*member));
   }
   return found.take();
 }
 
-std::string hint_of_arguments(const Type& arguments, const ArgumentNode& root) {
+std::string hint_of_members(const Place& place) {
   std::string text;
-  for (const auto* member : members_of(arguments, tags_of(root))) {
-    if (root.child(member->name) != nullptr) continue;
+  if (place.type == nullptr) return text;
+  const auto& node = node_of(place);
+  for (const auto* member : members_of(*place.type, tags_of(node))) {
+    if (node.child(member->name) != nullptr) continue;
     const auto one = member->name + "=" + describe(*member->type);
     text += (text.empty() ? "" : " ") + (member->optional ? "[" + one + "]" : one);
   }
@@ -224,7 +248,8 @@ std::string hint(std::string_view line, const SchemaIndex& schema) {
   if (command == nullptr) return {};
   const auto root = tree_of(words, *command->arguments);
   const auto equals = position.typed.find('=');
-  if (equals == position.typed.npos) return hint_of_arguments(*command->arguments, root);
+  if (equals == position.typed.npos)
+    return hint_of_members(place_of(position.typed, *command->arguments, root));
   const auto key = position.typed.substr(0, equals);
   const auto* type = type_of_key(*command->arguments, root, key);
   return type == nullptr ? std::string() : std::string(key) + ": " + describe(*type);

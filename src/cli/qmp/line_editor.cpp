@@ -15,8 +15,12 @@
 namespace godwit::cli::qmp {
 namespace {
 
-/// Text of the prompt is shown as it is; this brackets what takes no columns.
-constexpr char escape_mark = '\1';
+constexpr char escape_mark = '\1';  // brackets what takes no columns
+
+/// For libedit, which gives a sequence out with the character behind it: the last one needs a space there.
+std::string in_style(const char* sequence, const std::string& text) {
+  return fmt::format("{0}{1}{0}{2}{0}\x1b[0m{0} ", escape_mark, sequence, text);
+}
 
 int columns_of_text(const wchar_t* from, const wchar_t* to) {
   int columns = 0;
@@ -117,7 +121,7 @@ struct LineEditor::Terminal {
     auto text = hooks.hint(before_cursor());
     if (room < 8 || text.empty()) return {};
     if (columns_of(text) > room) text = text.substr(0, static_cast<std::size_t>(room - 3)) + "...";
-    return escape_mark + std::string("\x1b[2m") + escape_mark + text + escape_mark + "\x1b[0m" + escape_mark;
+    return in_style("\x1b[2m", text);
   }
 
   /// libedit draws only what a key changes; a hint may have to change with it.
@@ -138,16 +142,16 @@ struct LineEditor::Terminal {
     return on_accept(edit, 0);
   }
 
+  /// Draws the line once more without the hint, which is no part of it, and goes below it.
   static unsigned char on_accept(EditLine* edit, int) {
     auto& self = of(edit);
-    if (!self.hint_text.empty()) {
-      self.hint_text.clear();
-      self.erase_line();
-      self.draw_line();
-    }
+    self.hint_text.clear();
+    if (self.drawing) self.erase_line();
     const LineInfo* info = ::el_line(edit);
     ::el_cursor(edit, static_cast<int>(info->lastchar - info->cursor));
+    if (self.drawing) self.draw_line();
     ::el_insertstr(edit, "\n");
+    std::fputs(self.abandoned ? "^C\n" : "\n", stdout);
     return CC_NEWLINE;
   }
 
@@ -272,11 +276,9 @@ LineEditor::~LineEditor() = default;
 
 Result<LineEditor::Read> LineEditor::read(const std::string& prompt) {
   auto& terminal = *terminal_;
-  terminal.prompt_plain = prompt;
-  terminal.prompt_columns = columns_of(prompt);
-  terminal.prompt_text = terminal.drawing ? escape_mark + std::string("\x1b[1m") + escape_mark + prompt +
-                                                escape_mark + "\x1b[0m" + escape_mark
-                                          : prompt;
+  terminal.prompt_plain = prompt + " ";
+  terminal.prompt_columns = columns_of(terminal.prompt_plain);
+  terminal.prompt_text = terminal.drawing ? in_style("\x1b[1m", prompt) : prompt + " ";
   terminal.hint_text.clear();
   terminal.abandoned = false;
   int length = 0;

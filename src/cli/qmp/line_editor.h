@@ -39,7 +39,8 @@ class LineEditor {
   LineEditor& operator=(LineEditor&&) = delete;
   ~LineEditor();
 
-  /// The next line. Ctrl-C abandons it. Fails if the watched descriptor does, or if the tool shall end.
+  /// The next line; a space follows the prompt. Ctrl-C abandons it. Fails if the watched descriptor does, or
+  /// if the tool shall end.
   Result<Read> read(const std::string& prompt);
 
   /// For Up and Ctrl-R.

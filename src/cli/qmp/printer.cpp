@@ -22,6 +22,13 @@ constexpr std::string_view usage =
     "Tab completes, Up goes back in the history, Ctrl-R searches it, Ctrl-C clears the line.\n"
     "/quit or Ctrl-D leaves this shell; the command 'quit' ends the virtual machine.\n";
 
+/// What a monitor says, without what a terminal would obey.
+std::string visible(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return text;
+}
+
 }  // namespace
 
 std::string Printer::answer(const json::object& answer, std::string_view command,
@@ -43,13 +50,13 @@ std::string Printer::event(const QmpEvent& event) const {
   auto text = styled(fmt::format("{:02}:{:02}:{:02}.{:03}", local.tm_hour, local.tm_min, local.tm_sec,
                                  microseconds / 1000 % 1000),
                      Style::dim, canvas_) +
-              " " + styled(event.name, Style::accent, canvas_);
+              " " + styled(visible(event.name), Style::accent, canvas_);
   if (!event.data.empty()) text += " " + compact(event.data);
   return text + "\n";
 }
 
 std::string Printer::error(const Error& error) const {
-  return styled("error:", Style::bad, canvas_) + " " + error.explain() + "\n";
+  return styled("error:", Style::bad, canvas_) + " " + visible(error.explain()) + "\n";
 }
 
 std::string Printer::members(const Type& object) const {

@@ -188,7 +188,7 @@ Result<int> Shell::run() {
     if (!state && vm_ends_) return exit_success;
     if (!state) return std::unexpected(std::move(state).error());
     const auto name = session_.name().empty() ? session_.product() : session_.name();
-    auto read = editor.read(fmt::format("{}{}> ", name, state->empty() ? "" : " " + *state));
+    auto read = editor.read(fmt::format("{}{}>", name, state->empty() ? "" : " " + *state));
     if (!read && vm_ends_) return exit_success;
     if (!read) return std::unexpected(std::move(read).error());
     if (read->outcome == LineEditor::Outcome::end) {
