@@ -26,6 +26,9 @@ TEST(JsonText, IsIndentedAndReadsBackAsItWas) {
             "  \"no\": []\n"
             "}\n");
   EXPECT_EQ(boost::json::parse(text).at("ms").as_double(), 5.39);
+  EXPECT_EQ(compact(value),
+            R"({"name": "a \"b\"\n", "ms": 5.39, "whole": 2, "count": 7, "none": null, "empty": {}, )"
+            R"("list": [1, true], "no": []})");
 }
 
 }  // namespace

@@ -41,6 +41,31 @@ TEST(QmpClient, NegotiatesAndKnowsTheVersion) {
   EXPECT_EQ(client->version(), "7.2.22 (Debian)");
 }
 
+TEST(QmpClient, AsksForOutOfBandWhereItIsOffered) {
+  for (const bool offered : {true, false}) {
+    ScriptedPeer peer([offered](Stage& stage) {
+      stage.send(R"({"QMP": {"version": {}, "capabilities": [)" + std::string(offered ? "\"oob\"" : "") +
+                 "]}}\r\n");
+      const auto request = stage.line();
+      EXPECT_EQ(request.find("oob") != request.npos, offered) << request;
+      stage.send("{\"return\": {}, \"id\": 1}\r\n");
+      EXPECT_EQ(stage.line(), "{\"exec-oob\":\"x\",\"id\":2}\n");
+      stage.send("{\"return\": 5, \"id\": 2}\r\n");
+      stage.line();
+    });
+    auto client =
+        QmpClient::open(peer.take_end(), after(Milliseconds(10'000)), nobody_stops, OutOfBand::if_offered);
+    ASSERT_TRUE(client) << client.error().explain();
+    EXPECT_EQ(client->send({{"exec-oob", "x"}, {"id", "theirs"}}), 2);
+    const int fds[] = {client->fd()};
+    ASSERT_TRUE(wait_readable(fds, after(Milliseconds(10'000)), nobody_stops).value_or(false));
+    ASSERT_TRUE(client->receive());
+    const auto answers = client->take_answers();
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_EQ(answers[0].at("return"), 5);
+  }
+}
+
 TEST(QmpClient, ReadsAnAnswerAndKeepsTheEventsAroundIt) {
   ScriptedPeer peer([](Stage& stage) {
     greet(stage);

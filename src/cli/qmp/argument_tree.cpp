@@ -10,10 +10,12 @@ namespace {
 
 Result<> add(ArgumentNode& root, std::string_view key, std::string_view value, const Type& arguments) {
   ArgumentNode* node = &root;
+  std::string path;
   for (const auto& part : key_parts(key, arguments)) {
     if (part.empty()) return fail("'{}' is no name of an argument: there is nothing at one of its dots", key);
-    if (node->text) return fail("'{}' is given a value, and '{}' a member of it", part, key);
+    if (node->text) return fail("'{}' is given a value, and '{}' a member of it", path, key);
     node = &node->at(part);
+    path += (path.empty() ? "" : ".") + part;
   }
   if (node->text) return fail("'{}' is given twice", key);
   if (!node->children.empty()) return fail("'{}' is given a value, and members of it too", key);

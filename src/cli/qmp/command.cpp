@@ -25,9 +25,12 @@ int run_command(const Request& request, const StopRequest& stop) {
     complain(session.error());
     return exit_unusable;
   }
-  if (!request.wanted.words.empty()) return run_one_shot(*session, request.wanted);
-  if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0) return run_shell(*session, stop);
-  return run_lines(*session, STDIN_FILENO, request.wanted, stop);
+  const bool one_shot = !request.wanted.words.empty();
+  if (!one_shot && ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0)
+    return run_shell(*session, stop);
+  const int status = one_shot ? run_one_shot(*session, request.wanted)
+                              : run_lines(*session, STDIN_FILENO, request.wanted, stop);
+  return stop.signal() != 0 ? 128 + stop.signal() : status;
 }
 
 void add_options(CLI::App& app, Request& request) {

@@ -44,19 +44,15 @@ Result<EventFilter> parse_event_filter(std::string_view text) {
                             .advise("write NAME or NAME,KEY=VALUE, such as MIGRATION,status=completed"));
   };
   EventFilter filter;
-  for (bool first = true; first || !text.empty(); first = false) {
-    const auto comma = std::min(text.find(','), text.size());
-    auto part = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    if (first) {
-      if (part.empty() || part.contains('=')) return malformed();
-      filter.name = part;
-      continue;
-    }
-    if (part.starts_with("data.")) part.remove_prefix(5);
-    const auto equals = part.find('=');
-    if (equals == part.npos || equals == 0) return malformed();
-    filter.conditions.emplace_back(part.substr(0, equals), part.substr(equals + 1));
+  filter.name = text.substr(0, text.find(','));
+  if (filter.name.empty() || filter.name.contains('=')) return malformed();
+  for (auto comma = text.find(','); comma != text.npos; comma = text.find(',')) {
+    text.remove_prefix(comma + 1);
+    auto condition = text.substr(0, text.find(','));
+    if (condition.starts_with("data.")) condition.remove_prefix(5);
+    const auto equals = condition.find('=');
+    if (equals == condition.npos || equals == 0) return malformed();
+    filter.conditions.emplace_back(condition.substr(0, equals), condition.substr(equals + 1));
   }
   return filter;
 }
