@@ -63,12 +63,15 @@ Result<> load_device(Guest& guest, const wire::SectionHeader& header, Input& in,
                     .advise("start the destination with the same devices as the source"));
   const auto& identity = section->identity();
   if (header.version > identity.version || header.version < identity.minimum_version)
-    return fail(Error(fmt::format("{}: version {} received, versions {} to {} understood", text,
-                                  header.version, identity.minimum_version, identity.version)));
+    return fail("{} before offset 0x{:x}: version {} received, versions {} to {} understood", text,
+                in.offset(), header.version, identity.minimum_version, identity.version);
   if (auto result = section->load(in, header.version); !result)
     return fail(std::move(result).error().in(text));
   if (section == global_section.get()) {
-    GODWIT_ASSIGN(loaded.run_state, global.to_run_state());
+    auto state = global.to_run_state();
+    if (!state)
+      return fail(std::move(state).error().in(fmt::format("{} before offset 0x{:x}", text, in.offset())));
+    loaded.run_state = *state;
   }
   return {};
 }

@@ -1,57 +1,17 @@
-// Streams recorded from QEMU 7.2, loaded into a guest of the same shape; and what happens when they are
-// damaged.
-#include <fstream>
+// Streams recorded from QEMU 7.2, loaded into a guest of the same shape.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <iterator>
-#include <random>
 #include <string>
 
-#include "engine/incoming/stream_loader.h"
-#include "engine/testing/fake_guest.h"
+#include "engine/testing/none_guest.h"
 
 namespace godwit::engine {
 namespace {
 
-using testing::FakeGuest;
-using ::testing::HasSubstr;
-
-struct Timer {
-  std::int64_t ticks_offset = 0;
-  std::int64_t clock_offset = 0;
-};
-
-/// A machine of type `none`: RAM, and the section `timer`.
-struct NoneGuest final : public Guest {
-  explicit NoneGuest(const std::string& block, std::uint64_t pages, bool shared = false)
-      : inner(std::vector<testing::BlockSize>{{block, pages, shared}}, RunState::inmigrate) {
-    static const auto table = FieldTable<Timer>("timer", {.version = 2})
-                                  .field("cpu_ticks_offset", &Timer::ticks_offset)
-                                  .unused(8)
-                                  .field("cpu_clock_offset", &Timer::clock_offset);
-    sections.push_back(make_section("timer", 0, table, timer));
-  }
-  std::string machine_name() const override { return "none"; }
-  std::optional<Uuid> uuid() const override { return own_uuid; }
-  std::span<const RamBlock> ram_blocks() const override { return inner.ram_blocks(); }
-  DirtyTracker& dirty_tracker() override { return inner.tracker; }
-  std::span<const std::unique_ptr<DeviceSection>> device_sections() override { return sections; }
-  RunState run_state() const override { return inner.run_state(); }
-  Result<> set_run_state(RunState state) override { return inner.set_run_state(state); }
-
-  FakeGuest inner;
-  Timer timer;
-  std::optional<Uuid> own_uuid;
-  std::vector<std::unique_ptr<DeviceSection>> sections;
-};
-
-std::vector<std::byte> golden(const std::string& name) {
-  std::ifstream file(std::string(GODWIT_TEST_DATA) + "/golden/" + name, std::ios::binary);
-  EXPECT_TRUE(file) << name;
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
-}
+using testing::golden;
+using testing::Load;
+using testing::load;
+using testing::NoneGuest;
 
 /// Pages of the samples (tests/data/golden/README.md).
 void pattern_page(std::byte* at, std::size_t page) {
@@ -65,26 +25,6 @@ std::vector<std::byte> set_a() {
   ram[18 * page_size - 1] = std::byte{1};
   std::memset(ram.data() + 4095 * page_size, 0xff, page_size);
   return ram;
-}
-
-struct Load {
-  Result<> result;
-  RunState state = RunState::inmigrate;
-  std::vector<wire::ReturnMessage> replies{};
-};
-
-Load load(NoneGuest& guest, std::span<const std::byte> stream, const Capabilities& capabilities = {},
-          const MigrationOptions& options = {}) {
-  Load out;
-  StreamLoader loader(guest, capabilities, options, [&out](const wire::ReturnMessage& message) -> Result<> {
-    out.replies.push_back(message);
-    return {};
-  });
-  SpanInput in(stream);
-  out.result = loader.load(in);
-  if (out.result && options.send_description) out.result = loader.drain_description(in);
-  out.state = loader.run_state();
-  return out;
 }
 
 Capabilities with(Capability capability) {
@@ -138,56 +78,6 @@ TEST(GoldenStream, ASnapshotHasNoEndOfRam) {
   ASSERT_TRUE(loaded.result.has_value()) << loaded.result.error().what();
   const std::vector<std::byte> zeros(16 << 20);
   EXPECT_EQ(std::memcmp(guest.ram_blocks()[0].host, zeros.data(), zeros.size()), 0);
-}
-
-TEST(DamagedStream, TruncatedAnywhereItIsAnErrorThatNamesAnOffset) {
-  const auto stream = golden("03-config-capabilities-uuid.bin");
-  for (std::size_t length = 0; length < stream.size(); ++length) {
-    NoneGuest guest("m0", 4096, true);
-    const Load loaded = load(guest, std::span(stream).first(length), with(Capability::x_ignore_shared));
-    if (loaded.result) continue;  // behind EOF the description may be missing
-    EXPECT_THAT(loaded.result.error().what(), HasSubstr("offset")) << length;
-  }
-}
-
-TEST(DamagedStream, TruncatedPagesAreAnError) {
-  const auto stream = golden("01-precopy-plain.bin");
-  NoneGuest guest("m0", 4096);
-  std::mt19937 random(1);
-  for (int i = 0; i < 300; ++i) {
-    const std::size_t length = random() % (stream.size() - 700);
-    const Load loaded = load(guest, std::span(stream).first(length));
-    ASSERT_FALSE(loaded.result.has_value()) << length;
-    EXPECT_THAT(loaded.result.error().what(), HasSubstr("offset")) << length;
-  }
-}
-
-TEST(DamagedStream, EveryFlippedBitIsSurvived) {
-  auto stream = golden("03-config-capabilities-uuid.bin");
-  NoneGuest guest("m0", 4096, true);
-  int refused = 0;
-  for (std::size_t bit = 0; bit < stream.size() * 8; ++bit) {
-    const auto flip = static_cast<std::byte>(1u << (bit % 8));
-    stream[bit / 8] ^= flip;
-    refused += !load(guest, stream, with(Capability::x_ignore_shared)).result.has_value();
-    stream[bit / 8] ^= flip;
-  }
-  EXPECT_GT(refused, 0);
-}
-
-TEST(DamagedStream, FlippedBitsAmongPagesAreSurvived) {
-  auto stream = golden("01-precopy-plain.bin");
-  NoneGuest guest("m0", 4096);
-  std::mt19937 random(2);
-  int refused = 0;
-  for (int i = 0; i < 1500; ++i) {
-    const std::size_t bit = random() % (stream.size() * 8);
-    const auto flip = static_cast<std::byte>(1u << (bit % 8));
-    stream[bit / 8] ^= flip;
-    refused += !load(guest, stream).result.has_value();
-    stream[bit / 8] ^= flip;
-  }
-  EXPECT_GT(refused, 0);
 }
 
 }  // namespace

@@ -70,8 +70,8 @@ Result<> StreamLoader::load_section_start(Input& in) {
   if (header.name != wire::ram_section_name || header.instance != 0)
     return fail("{} at offset 0x{:x}: this machine has no such section", text, in.offset());
   if (header.version != wire::ram_section_version)
-    return fail("{}: version {} received, version {} understood", text, header.version,
-                wire::ram_section_version);
+    return fail("{} before offset 0x{:x}: version {} received, version {} understood", text, in.offset(),
+                header.version, wire::ram_section_version);
   if (ram_id_) return fail("{} starts a second time at offset 0x{:x}", text, in.offset());
   ram_id_ = header.id;
   if (auto loaded = ram_.load_setup(in); !loaded) return fail(std::move(loaded).error().in(text));
@@ -118,7 +118,8 @@ Result<> StreamLoader::drain_description(Input& in) {
   if (at_end) return {};
   GODWIT_ASSIGN(const std::uint8_t type, in.u8());
   if (type != static_cast<std::uint8_t>(wire::RecordType::description))
-    return fail("byte 0x{:02x} behind the end of the stream, expected a description", type);
+    return fail("byte 0x{:02x} behind the end of the stream before offset 0x{:x}, expected a description",
+                type, in.offset());
   GODWIT_TRY(wire::decode_description(in));
   return {};
 }
