@@ -1,5 +1,4 @@
 // Two engines, two guests without a VMM, a real socket between them.
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -10,91 +9,21 @@
 
 #include <godwit/migration.h>
 
-#include "base/clock.h"
-#include "base/thread.h"
-#include "engine/testing/fake_guest.h"
+#include "base/system.h"
+#include "engine/testing/host.h"
 
 namespace godwit::engine {
 namespace {
 
 using testing::BlockSize;
 using testing::FakeGuest;
+using testing::Host;
+using testing::Recorder;
 using Capability = schema::MigrationCapability;
 using Status = schema::MigrationStatus;
 using enum schema::MigrationStatus;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-/// Keeps the events and lets a test wait for one.
-class Recorder final : public MigrationObserver {
- public:
-  void on_status(Status status) override { add(std::string(schema::to_string(status))); }
-  void on_pass(std::int64_t pass) override { add("P" + std::to_string(pass)); }
-  void on_incoming_failed(const Error& error) override {
-    {
-      std::lock_guard lock(mutex_);
-      failure_ = error.explain();
-    }
-    add("exit 1");
-  }
-  void wait_for(const std::string& event) {
-    std::unique_lock lock(mutex_);
-    const bool seen = changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(20),
-                                          [&] { return std::ranges::find(events_, event) != events_.end(); });
-    EXPECT_TRUE(seen) << "no event " << event;
-  }
-  std::vector<std::string> events() const {
-    std::lock_guard lock(mutex_);
-    return events_;
-  }
-  /// Without the passes, whose number depends on the speed of the machine.
-  std::vector<std::string> statuses() const {
-    auto all = events();
-    std::erase_if(all, [](const std::string& event) { return event[0] == 'P' && std::isdigit(event[1]); });
-    return all;
-  }
-  std::string failure() const {
-    std::lock_guard lock(mutex_);
-    return failure_;
-  }
-
- private:
-  void add(std::string event) {
-    {
-      std::lock_guard lock(mutex_);
-      events_.push_back(std::move(event));
-    }
-    changed_.notify_all();
-  }
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> events_;
-  std::string failure_;
-};
-
-/// One process of a migration.
-struct Host {
-  explicit Host(std::vector<BlockSize> sizes = {{"ram", 64}}, RunState state = RunState::running,
-                MigrationOptions options = {})
-      : guest(std::move(sizes), state), migration(guest, recorder, clock, options) {
-    set(Capability::events);
-  }
-  void set(Capability capability, bool on = true) {
-    const auto result = migration.set_capabilities({{capability, on}});
-    EXPECT_TRUE(result.has_value()) << result.error().what();
-  }
-  Result<> migrate(const std::string& uri) {
-    schema::MigrateArguments request;
-    request.uri = uri;
-    return migration.migrate(request, descriptors);
-  }
-
-  SteadyClock clock;
-  NoDescriptors descriptors;
-  Recorder recorder;
-  FakeGuest guest;
-  Migration migration;
-};
 
 class MigrationTest : public ::testing::Test {
  protected:

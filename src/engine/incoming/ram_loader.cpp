@@ -26,27 +26,22 @@ Result<wire::KnownBlock> RamLoader::block_for_pages(std::string_view name) const
   return wire::KnownBlock{static_cast<std::uint32_t>(block - blocks_.data()), block->size};
 }
 
-Result<> RamLoader::check_block(const wire::BlockEntry& entry) const {
-  const RamBlock* block = find(entry.name);
-  if (!block)
-    return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
-                    .advise("start the destination with the same memory backends as the source"));
-  if (block->size != entry.length)
-    return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name, entry.length,
-                                  block->size))
-                    .advise("start the destination with the RAM size of the source (-m)"));
-  if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
-    return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
-                entry.guest_address.value_or(0), block->guest_address);
-  return {};
-}
-
 Result<> RamLoader::load_setup(Input& in) {
   GODWIT_ASSIGN(const auto entries, wire::decode_block_list(in, {.has_host_page_size = {},
                                                                  .has_guest_addresses = ignore_shared_}));
-  for (const wire::BlockEntry& entry : entries)
-    if (auto same = check_block(entry); !same)
-      return fail(std::move(same).error().in(fmt::format("block list before offset 0x{:x}", in.offset())));
+  for (const wire::BlockEntry& entry : entries) {
+    const RamBlock* block = find(entry.name);
+    if (!block)
+      return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
+                      .advise("start the destination with the same memory backends as the source"));
+    if (block->size != entry.length)
+      return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name,
+                                    entry.length, block->size))
+                      .advise("start the destination with the RAM size of the source (-m)"));
+    if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
+      return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
+                  entry.guest_address.value_or(0), block->guest_address);
+  }
   GODWIT_TRY(wire::decode_end_of_section(in));
   touched_.clear();
   for (const RamBlock& block : blocks_) touched_.push_back(memory::populated_pages(block));

@@ -26,7 +26,6 @@ class RamLoader {
 
  private:
   const RamBlock* find(std::string_view name) const;
-  Result<> check_block(const wire::BlockEntry& entry) const;
   Result<wire::KnownBlock> block_for_pages(std::string_view name) const;
   Result<> place_zero(const RamBlock& block, const wire::PageRecord& record);
 

@@ -74,7 +74,8 @@ Result<> StreamLoader::load_section_start(Input& in) {
                 header.version, wire::ram_section_version);
   if (ram_id_) return fail("{} starts a second time at offset 0x{:x}", text, in.offset());
   ram_id_ = header.id;
-  if (auto loaded = ram_.load_setup(in); !loaded) return fail(std::move(loaded).error().in(text));
+  if (auto loaded = ram_.load_setup(in); !loaded)
+    return fail(std::move(loaded).error().in(fmt::format("{} before offset 0x{:x}", text, in.offset())));
   return footer(in, header.id);
 }
 
