@@ -35,7 +35,8 @@ Result<json::value> convert_object(const ArgumentNode& node, const Type& type, c
                                    bool open) {
   json::object object;
   const auto members = members_of(type, tags_of(node));
-  for (const auto& [name, child] : node.children) {
+  for (const auto& child : node.children) {
+    const auto& name = child.name;
     const auto key = path.empty() ? name : path + "." + name;
     const auto member = std::ranges::find(members, name, [](const Member* m) { return m->name; });
     const bool known = member != members.end();

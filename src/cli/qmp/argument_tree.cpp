@@ -25,15 +25,16 @@ Result<> add(ArgumentNode& root, std::string_view key, std::string_view value, c
 
 }  // namespace
 
-const ArgumentNode* ArgumentNode::child(std::string_view name) const {
-  const auto found = std::ranges::find(children, name, &std::pair<std::string, ArgumentNode>::first);
-  return found == children.end() ? nullptr : &found->second;
+const ArgumentNode* ArgumentNode::child(std::string_view wanted) const {
+  const auto found = std::ranges::find(children, wanted, &ArgumentNode::name);
+  return found == children.end() ? nullptr : &*found;
 }
 
-ArgumentNode& ArgumentNode::at(std::string_view name) {
-  const auto found = std::ranges::find(children, name, &std::pair<std::string, ArgumentNode>::first);
-  if (found != children.end()) return found->second;
-  return children.emplace_back(std::string(name), ArgumentNode()).second;
+ArgumentNode& ArgumentNode::at(std::string_view wanted) {
+  const auto found = std::ranges::find(children, wanted, &ArgumentNode::name);
+  if (found != children.end()) return *found;
+  children.push_back({.name = std::string(wanted), .text = {}, .children = {}});
+  return children.back();
 }
 
 std::vector<std::string> key_parts(std::string_view key, const Type& arguments) {

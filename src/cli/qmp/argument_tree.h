@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "cli/qmp/schema_index.h"
@@ -13,12 +12,13 @@
 namespace godwit::cli::qmp {
 
 struct ArgumentNode {
+  std::string name;                 ///< empty at the root
   std::optional<std::string> text;  ///< of a leaf, with its quotes
-  std::vector<std::pair<std::string, ArgumentNode>> children;
+  std::vector<ArgumentNode> children;
 
-  const ArgumentNode* child(std::string_view name) const;
+  const ArgumentNode* child(std::string_view wanted) const;
   /// The child of that name, made if it is not there.
-  ArgumentNode& at(std::string_view name);
+  ArgumentNode& at(std::string_view wanted);
 };
 
 /// The parts of a key: "a.b.0" is three. A key that is a member's name as it stands is one.

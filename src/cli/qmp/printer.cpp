@@ -19,7 +19,8 @@ constexpr std::string_view usage =
     "exec-oob COMMAND ...      runs it out of band, before those that wait\n"
     "{\"execute\": \"COMMAND\"}    the same in JSON\n"
     "help COMMAND              its arguments\n"
-    "Tab completes, Up goes back in the history, Ctrl-R searches it, Ctrl-C clears the line.\n"
+    "Tab completes, Up goes back in the history (a line that starts with a space is not kept), Ctrl-R "
+    "searches it, Ctrl-C clears the line.\n"
     "/quit or Ctrl-D leaves this shell; the command 'quit' ends the virtual machine.\n";
 
 /// What a monitor says, without what a terminal would obey.

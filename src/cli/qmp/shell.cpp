@@ -162,6 +162,7 @@ Result<std::string> Shell::run_state() {
 }
 
 void Shell::keep(LineEditor& editor, const std::string& line) {
+  if (line.starts_with(' ')) return;  // as in command shells: for what has a secret in it
   editor.remember(line);
   if (auto kept = history_.add(line); !kept && std::exchange(history_works_, false))
     say(printer_.error(kept.error()));
