@@ -1,0 +1,125 @@
+#include "channel/tls/tls_listener.h"
+
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+namespace godwit::channel {
+namespace {
+
+/// More channels than any migration has.
+constexpr std::size_t most_ready = 300;
+
+class TlsListener final : public Listener {
+ public:
+  TlsListener(std::unique_ptr<Listener> listener, TlsServer server)
+      : listener_(std::move(listener)), server_(std::move(server)) {}
+  ~TlsListener() override {
+    close();
+    if (accepting_.joinable()) accepting_.join();
+    handshakes_.clear();  // joins
+  }
+
+  Result<std::unique_ptr<Channel>> accept() override {
+    std::unique_lock lock(mutex_);
+    if (!accepting_.joinable() && !closed_)
+      accepting_ = start_thread("tls-accept", [this](std::stop_token) { accept_transports(); });
+    changed_.wait(lock, [this] { return closed_ || !ready_.empty() || failed_; });
+    if (closed_) return fail("The listener was closed");
+    if (!ready_.empty()) {
+      auto channel = std::move(ready_.front());
+      ready_.pop_front();
+      return channel;
+    }
+    return fail(*std::exchange(failed_, std::nullopt));
+  }
+
+  void close() noexcept override {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      for (Handshake& each : handshakes_) each.interrupt.interrupt();
+      changed_.notify_all();
+    }
+    listener_->close();
+  }
+
+  std::vector<ListeningAddress> addresses() const override { return listener_->addresses(); }
+  bool multi_channel() const override { return listener_->multi_channel(); }
+
+ private:
+  struct Handshake {
+    Interrupt interrupt;
+    bool done = false;  // guarded by mutex_
+    std::jthread thread;
+  };
+
+  void accept_transports() {
+    for (;;) {
+      auto transport = listener_->accept();
+      std::unique_lock lock(mutex_);
+      if (closed_) return;
+      if (!transport) {
+        failed_ = std::move(transport).error();
+        changed_.notify_all();
+        if (listener_->multi_channel()) return;
+        continue;
+      }
+      forget_finished();
+      if (handshakes_.size() >= most_handshakes) {
+        // The oldest: an honest one takes milliseconds.
+        handshakes_.front().interrupt.interrupt();
+        changed_.wait(lock, [this] { return closed_ || handshakes_.front().done; });
+        if (closed_) return;
+        forget_finished();
+      }
+      Handshake& mine = handshakes_.emplace_back();
+      mine.thread = start_thread(
+          "tls-handshake",
+          [this, &mine, held = std::make_shared<std::unique_ptr<Channel>>(*std::move(transport))](
+              std::stop_token) { shake_hands(mine, std::move(*held)); });
+    }
+  }
+
+  void forget_finished() {
+    handshakes_.remove_if([](const Handshake& each) { return each.done; });
+  }
+
+  void shake_hands(Handshake& mine, std::unique_ptr<Channel> transport) {
+    const std::string peer = transport->peer();
+    auto channel = start_tls(std::move(transport), server_, mine.interrupt);
+    if (!channel && !mine.interrupt.interrupted())
+      log::warn("{} was not let in: {}", peer.empty() ? "a peer" : peer, channel.error().what());
+    const std::lock_guard lock(mutex_);
+    if (channel && !closed_ && ready_.size() < most_ready) ready_.push_back(*std::move(channel));
+    mine.done = true;
+    changed_.notify_all();
+  }
+
+  const std::unique_ptr<Listener> listener_;
+  const TlsServer server_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  bool closed_ = false;
+  std::deque<std::unique_ptr<Channel>> ready_;
+  std::optional<Error> failed_;
+  std::list<Handshake> handshakes_;
+  std::jthread accepting_;
+};
+
+}  // namespace
+
+std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsServer server) {
+  return std::make_unique<TlsListener>(std::move(listener), std::move(server));
+}
+
+}  // namespace godwit::channel
