@@ -12,6 +12,7 @@
 #include <godwit/guest.h>
 #include <godwit/result.h>
 #include <godwit/schema/types.h>
+#include <godwit/tls.h>
 
 namespace godwit {
 
@@ -37,6 +38,8 @@ struct MigrationOptions {
   bool store_global_state = true;   ///< off: `globalstate` only for states other than running and paused
   bool only_migratable = false;
   bool incoming_expected = false;  ///< started with -incoming: the guest waits
+  /// Where `tls-creds` and `tls-authz` are looked up; outlives the Migration. Null: there are none.
+  const TlsObjects* tls = nullptr;
 };
 
 /// One per guest and process. All methods are thread-safe. Methods named after monitor commands behave as

@@ -40,6 +40,8 @@ class TlsCredentials;
 /// Reads the files. Errors: `Unable to access credentials DIR/keys.psk: No such file or directory`, and what
 /// is wrong with a file, by its path.
 Result<std::shared_ptr<const TlsCredentials>> load_tls_credentials(TlsCredentialsOptions options);
+/// What they were loaded with.
+const TlsCredentialsOptions& options_of(const TlsCredentials& credentials);
 
 struct AuthorizationRule {
   enum class Match : std::uint8_t { exact, glob };  ///< glob: `*` and `?`

@@ -10,6 +10,7 @@
 #include "engine/device_state_file.h"
 #include "engine/incoming/incoming_migration.h"
 #include "engine/outgoing/outgoing_migration.h"
+#include "engine/security.h"
 #include "engine/settings.h"
 #include "engine/status_machine.h"
 
@@ -155,8 +156,6 @@ Result<> Migration::Implementation::migrate(const schema::MigrateArguments& requ
 Result<> Migration::Implementation::prepare(const schema::MigrateArguments& request,
                                             DescriptorSource& descriptors) {
   GODWIT_ASSIGN(auto address, channel::parse_address(request.uri, channel::Direction::outgoing));
-  if (const auto creds = settings_.parameters().tls_creds; !creds.empty())
-    return fail("No TLS credentials with id '{}'", creds);
   std::unique_ptr<channel::Channel> ready;
   if (channel::connects_at_once(address)) {
     channel::Interrupt never;
@@ -187,9 +186,8 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
     return fail("'-incoming' was not specified on the command line");
   observer_.on_status(Status::setup);
   GODWIT_ASSIGN(const auto address, channel::parse_address(uri, channel::Direction::incoming));
-  if (const auto creds = settings_.parameters().tls_creds; !creds.empty())
-    return fail("No TLS credentials with id '{}'", creds);
-  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 1));
+  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 16));
+  listener = engine::secure(std::move(listener), settings_, options_.tls);
   std::lock_guard lock(attempts_);
   incoming_started_ = true;
   incoming_ = std::make_unique<engine::IncomingMigration>(

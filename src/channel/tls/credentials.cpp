@@ -157,5 +157,8 @@ Result<> TlsCredentials::equip(gnutls_session_t session) const {
 Result<std::shared_ptr<const TlsCredentials>> load_tls_credentials(TlsCredentialsOptions options) {
   return TlsCredentials::load(std::move(options));
 }
+const TlsCredentialsOptions& options_of(const TlsCredentials& credentials) {
+  return credentials.options();
+}
 
 }  // namespace godwit

@@ -20,8 +20,8 @@ constexpr std::size_t most_ready = 300;
 
 class TlsListener final : public Listener {
  public:
-  TlsListener(std::unique_ptr<Listener> listener, TlsServer server)
-      : listener_(std::move(listener)), server_(std::move(server)) {}
+  TlsListener(std::unique_ptr<Listener> listener, TlsPolicy policy)
+      : listener_(std::move(listener)), policy_(std::move(policy)) {}
   ~TlsListener() override {
     close();
     if (accepting_.joinable()) accepting_.join();
@@ -31,7 +31,7 @@ class TlsListener final : public Listener {
   Result<std::unique_ptr<Channel>> accept() override {
     std::unique_lock lock(mutex_);
     if (!accepting_.joinable() && !closed_)
-      accepting_ = start_thread("tls-accept", [this](std::stop_token) { accept_transports(); });
+      accepting_ = start_thread("accept", [this](std::stop_token) { accept_transports(); });
     changed_.wait(lock, [this] { return closed_ || !ready_.empty() || failed_; });
     if (closed_) return fail("The listener was closed");
     if (!ready_.empty()) {
@@ -57,6 +57,8 @@ class TlsListener final : public Listener {
 
  private:
   struct Handshake {
+    TlsServer server;
+    std::unique_ptr<Channel> transport;
     Interrupt interrupt;
     bool done = false;  // guarded by mutex_
     std::jthread thread;
@@ -73,6 +75,15 @@ class TlsListener final : public Listener {
         if (listener_->multi_channel()) return;
         continue;
       }
+      auto server = policy_();
+      if (!server) {
+        log::warn("{} was not let in: {}", name_of(**transport), server.error().what());
+        continue;
+      }
+      if (!*server) {
+        admit(*std::move(transport));
+        continue;
+      }
       forget_finished();
       if (handshakes_.size() >= most_handshakes) {
         // The oldest: an honest one takes milliseconds.
@@ -82,10 +93,9 @@ class TlsListener final : public Listener {
         forget_finished();
       }
       Handshake& mine = handshakes_.emplace_back();
-      mine.thread = start_thread(
-          "tls-handshake",
-          [this, &mine, held = std::make_shared<std::unique_ptr<Channel>>(*std::move(transport))](
-              std::stop_token) { shake_hands(mine, std::move(*held)); });
+      mine.server = **std::move(server);
+      mine.transport = *std::move(transport);
+      mine.thread = start_thread("tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); });
     }
   }
 
@@ -93,19 +103,30 @@ class TlsListener final : public Listener {
     handshakes_.remove_if([](const Handshake& each) { return each.done; });
   }
 
-  void shake_hands(Handshake& mine, std::unique_ptr<Channel> transport) {
-    const std::string peer = transport->peer();
-    auto channel = start_tls(std::move(transport), server_, mine.interrupt);
+  void shake_hands(Handshake& mine) {
+    const std::string peer = name_of(*mine.transport);
+    auto channel = start_tls(std::move(mine.transport), mine.server, mine.interrupt);
     if (!channel && !mine.interrupt.interrupted())
-      log::warn("{} was not let in: {}", peer.empty() ? "a peer" : peer, channel.error().what());
+      log::warn("{} was not let in: {}", peer, channel.error().what());
     const std::lock_guard lock(mutex_);
-    if (channel && !closed_ && ready_.size() < most_ready) ready_.push_back(*std::move(channel));
+    if (channel) admit(*std::move(channel));
     mine.done = true;
     changed_.notify_all();
   }
 
+  /// With mutex_ held.
+  void admit(std::unique_ptr<Channel> channel) {
+    if (!closed_ && ready_.size() < most_ready) ready_.push_back(std::move(channel));
+    changed_.notify_all();
+  }
+
+  static std::string name_of(const Channel& transport) {
+    const std::string peer = transport.peer();
+    return peer.empty() ? "a peer" : peer;
+  }
+
   const std::unique_ptr<Listener> listener_;
-  const TlsServer server_;
+  const TlsPolicy policy_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
@@ -118,8 +139,8 @@ class TlsListener final : public Listener {
 
 }  // namespace
 
-std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsServer server) {
-  return std::make_unique<TlsListener>(std::move(listener), std::move(server));
+std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy) {
+  return std::make_unique<TlsListener>(std::move(listener), std::move(policy));
 }
 
 }  // namespace godwit::channel

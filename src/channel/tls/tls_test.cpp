@@ -264,8 +264,8 @@ TEST_F(TlsTest, StrangersDoNotKeepTheRealSourceOut) {
   TestDescriptors descriptors;
   const std::string path = directory_ + "/listen.sock";
   const auto address = parse_address("unix:" + path, Direction::incoming).value();
-  auto listener =
-      make_tls_listener(listen(address, descriptors, 64).value(), TlsServer{key(TlsEndpoint::server, "psk")});
+  auto listener = make_tls_listener(listen(address, descriptors, 64).value(),
+                                    [] { return TlsServer{key(TlsEndpoint::server, "psk")}; });
   Interrupt never;
   const auto connect_plain = [&] {
     return connect(parse_address("unix:" + path, Direction::outgoing).value(), descriptors, never).value();
@@ -281,11 +281,32 @@ TEST_F(TlsTest, StrangersDoNotKeepTheRealSourceOut) {
   exchange(**source, ***accepted, 1000);
 }
 
+TEST_F(TlsTest, AListenerLooksUpItsPolicyForEachConnection) {
+  TestDescriptors descriptors;
+  const std::string path = directory_ + "/policy.sock";
+  std::atomic<int> asked = 0;
+  auto listener = make_tls_listener(
+      listen(parse_address("unix:" + path, Direction::incoming).value(), descriptors, 8).value(),
+      [&]() -> Result<std::optional<TlsServer>> {
+        if (asked++ == 0) return fail("No TLS credentials with id 'x'");
+        return std::nullopt;
+      });
+  Interrupt never;
+  const auto to = parse_address("unix:" + path, Direction::outgoing).value();
+  auto dropped = connect(to, descriptors, never).value();
+  auto plain = connect(to, descriptors, never).value();
+  auto accepted = listener->accept();
+  ASSERT_TRUE(accepted);
+  exchange(*plain, **accepted, 1000);
+  std::byte byte;
+  EXPECT_EQ(dropped->read({&byte, 1}).value_or(0), 0u);
+}
+
 TEST_F(TlsTest, ClosingTheListenerEndsEverything) {
   TestDescriptors descriptors;
   const auto address = parse_address("unix:" + directory_ + "/close.sock", Direction::incoming).value();
-  auto listener =
-      make_tls_listener(listen(address, descriptors, 1).value(), TlsServer{key(TlsEndpoint::server, "psk")});
+  auto listener = make_tls_listener(listen(address, descriptors, 1).value(),
+                                    [] { return TlsServer{key(TlsEndpoint::server, "psk")}; });
   std::jthread accepting([&] {
     const auto channel = listener->accept();
     ASSERT_FALSE(channel);

@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "channel/connector.h"
 #include "engine/device_state.h"
+#include "engine/security.h"
 #include "wire/command.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -84,13 +85,24 @@ Result<> OutgoingMigration::transfer() {
 }
 
 Result<> OutgoingMigration::connect() {
-  if (!channel_) {
-    channel::Address address = address_;
-    NoDescriptors none;
-    auto channel = channel::connect(address, none, interrupt_);
-    if (!channel) return fail(std::move(channel).error().at(Side::source, "connecting"));
+  std::unique_ptr<channel::Channel> channel;
+  {
     std::lock_guard lock(mutex_);
-    channel_ = *std::move(channel);
+    channel = std::move(channel_);
+  }
+  const auto here = [](Error error) { return fail(std::move(error).at(Side::source, "connecting")); };
+  if (!channel) {
+    NoDescriptors none;
+    auto connected = channel::connect(address_, none, interrupt_);
+    if (!connected) return here(std::move(connected).error());
+    channel = *std::move(connected);
+  }
+  auto secured =
+      secure(std::move(channel), context_.settings.parameters(), context_.options.tls, address_, interrupt_);
+  if (!secured) return here(std::move(secured).error());
+  {
+    std::lock_guard lock(mutex_);
+    channel_ = *std::move(secured);
     if (cancelled()) channel_->shutdown();
   }
   out_ = std::make_unique<StreamWriter>(*channel_);

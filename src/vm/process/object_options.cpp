@@ -62,6 +62,45 @@ Result<MemoryBackend> memory_backend(MemoryBackend::Kind kind, std::string id, O
   return backend;
 }
 
+/// "rules.0.match" and its like: the path into the object, then the value.
+Result<> put(boost::json::object& into, std::string_view key, boost::json::value value) {
+  const std::size_t dot = key.find('.');
+  if (dot == std::string_view::npos) {
+    into[key] = std::move(value);
+    return {};
+  }
+  const std::string_view list = key.substr(0, dot);
+  const std::string_view rest = key.substr(dot + 1);
+  const std::size_t second = rest.find('.');
+  GODWIT_ASSIGN(const std::uint64_t index, parse_number(key, rest.substr(0, second)));
+  boost::json::value& place = into[list];
+  if (place.is_null()) place.emplace_array();
+  boost::json::array& array = place.as_array();
+  if (index > array.size()) return fail("Parameter '{}.{}' is missing", list, array.size());
+  if (second == std::string_view::npos)
+    return fail("Parameter '{}' expects members, as in '{}.match'", key, key);
+  if (index == array.size()) array.emplace_back(boost::json::object());
+  return put(array[index].as_object(), rest.substr(second + 1), std::move(value));
+}
+
+/// The rest of the options as object-add takes them.
+Result<boost::json::object> as_json(std::string_view type, const std::string& id, OptionValues& values) {
+  boost::json::object json{{"qom-type", type}, {"id", id}};
+  for (const std::string_view flag : {"verify-peer", "sanity-check", "loaded"}) {
+    GODWIT_ASSIGN(const auto value, values.take_flag(flag));
+    if (value) json[flag] = *value;
+  }
+  for (const std::string& key : values.remaining())
+    if (const auto value = values.take(key)) GODWIT_TRY(put(json, key, boost::json::string(*value)));
+  return json;
+}
+
+bool is_security_object(schema::ObjectType type) {
+  using enum schema::ObjectType;
+  return type == tls_creds_anon || type == tls_creds_psk || type == tls_creds_x509 || type == authz_simple ||
+         type == authz_list;
+}
+
 }  // namespace
 
 Result<> object(Draft& draft, const std::string& argument) {
@@ -69,16 +108,21 @@ Result<> object(Draft& draft, const std::string& argument) {
   GODWIT_ASSIGN(const std::string type, values.require("qom-type"));
   if (type == "help" || type == "?") {
     draft.result.answer =
-        "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n"
-        "  memory-backend-ram\n";
+        "List of user creatable objects:\n  authz-list\n  authz-simple\n  memory-backend-file\n"
+        "  memory-backend-memfd\n  memory-backend-ram\n  tls-creds-anon\n  tls-creds-psk\n  tls-creds-x509\n";
     return {};
   }
   const auto known = schema::from_string<schema::ObjectType>(type);
   if (!known) return fail("Parameter 'qom-type' does not accept value '{}'", type);
   const auto kind = memory_kind(*known);
-  if (!kind) return fail("objects of type '{}' are not built yet", type);
+  if (!kind && !is_security_object(*known)) return fail("objects of type '{}' are not built yet", type);
   GODWIT_ASSIGN(std::string id, values.require("id"));
   if (!is_identifier(id)) return fail("Parameter 'id' expects an identifier");
+  if (!kind) {
+    GODWIT_ASSIGN(auto json, as_json(type, id, values));
+    draft.result.process.objects.push_back(std::move(json));
+    return {};
+  }
   auto& backends = draft.result.process.memory_backends;
   for (const MemoryBackend& other : backends)
     if (other.id == id)

@@ -69,11 +69,15 @@ std::unexpected<Error> cannot_make(const MemoryBackend& backend, Error cause) {
   return system_error(fmt::format("can't open backing store {} for guest RAM", backend.path), errno);
 }
 
+using Credentials = std::shared_ptr<const TlsCredentials>;
+using Rules = std::shared_ptr<const Authorization>;
+
 }  // namespace
 
 void ObjectStore::adopt_machine_memory(const MemoryBackend& backend) {
+  const std::lock_guard lock(mutex_);
   machine_memory_ = backend.id;
-  objects_.emplace(backend.id, Object{backend, std::nullopt});
+  objects_.emplace(backend.id, Object{object_type(backend.kind), Memory{backend, std::nullopt}});
 }
 
 Result<> ObjectStore::refuse_duplicate(std::string_view id) const {
@@ -84,10 +88,11 @@ Result<> ObjectStore::refuse_duplicate(std::string_view id) const {
 
 Result<> ObjectStore::add_memory(const MemoryBackend& backend) {
   GODWIT_TRY(check_memory_backend(backend));
+  const std::lock_guard lock(mutex_);
   GODWIT_TRY(refuse_duplicate(backend.id));
   auto memory = memory::GuestRam::create(ram_options(backend));
   if (!memory) return cannot_make(backend, std::move(memory).error());
-  objects_.emplace(backend.id, Object{backend, *std::move(memory)});
+  objects_.emplace(backend.id, Object{object_type(backend.kind), Memory{backend, *std::move(memory)}});
   return {};
 }
 
@@ -95,11 +100,18 @@ Result<> ObjectStore::add(const boost::json::object& json) {
   GODWIT_ASSIGN(const auto options, schema::from_json<schema::ObjectOptions>(json));
   if (!is_identifier(options.id)) return fail("Parameter 'id' expects an identifier");
   GODWIT_ASSIGN(const auto backend, read_memory_backend(options));
-  if (!backend) return fail("objects of type '{}' are not built yet", to_string(options.qom_type()));
-  return add_memory(*backend);
+  if (backend) return add_memory(*backend);
+  const std::lock_guard lock(mutex_);
+  GODWIT_TRY(refuse_duplicate(options.id));
+  GODWIT_ASSIGN(auto security, load_security_object(options));
+  if (std::holds_alternative<std::monostate>(security))
+    return fail("objects of type '{}' are not built yet", to_string(options.qom_type()));
+  objects_.emplace(options.id, Object{options.qom_type(), std::move(security)});
+  return {};
 }
 
 Result<> ObjectStore::remove(std::string_view id) {
+  const std::lock_guard lock(mutex_);
   const auto found = objects_.find(id);
   if (found == objects_.end()) return fail("object '{}' not found", id);
   if (id == machine_memory_) return fail("object '{}' is in use, can not be deleted", id);
@@ -107,19 +119,29 @@ Result<> ObjectStore::remove(std::string_view id) {
   return {};
 }
 
-ObjectStore::Node ObjectStore::memory_node(const Object& object) const {
-  const MemoryBackend& backend = object.backend;
-  Node node{std::string(to_string(object_type(backend.kind))), {}, &object};
-  node.properties = {{"size", "int", backend.size},
-                     {"share", "bool", backend.share},
-                     {"prealloc", "bool", backend.prealloc}};
-  if (backend.kind == MemoryBackend::Kind::file)
-    node.properties.push_back({"mem-path", "string", json_text(backend.path)});
-  if (backend.kind == MemoryBackend::Kind::memfd) {
-    node.properties.push_back({"hugetlb", "bool", backend.huge_page_size != 0});
-    node.properties.push_back({"hugetlbsize", "int", backend.huge_page_size});
+std::vector<ObjectStore::Property> ObjectStore::properties_of(const Object& object) {
+  if (const auto* memory = std::get_if<Memory>(&object.value)) {
+    const MemoryBackend& backend = memory->backend;
+    std::vector<Property> properties{{"size", "int", backend.size},
+                                     {"share", "bool", backend.share},
+                                     {"prealloc", "bool", backend.prealloc}};
+    if (backend.kind == MemoryBackend::Kind::file)
+      properties.push_back({"mem-path", "string", json_text(backend.path)});
+    if (backend.kind == MemoryBackend::Kind::memfd) {
+      properties.push_back({"hugetlb", "bool", backend.huge_page_size != 0});
+      properties.push_back({"hugetlbsize", "int", backend.huge_page_size});
+    }
+    return properties;
   }
-  return node;
+  const auto& security = std::get<SecurityObject>(object.value);
+  const auto* credentials = std::get_if<Credentials>(&security);
+  if (!credentials) return {};
+  const TlsCredentialsOptions& options = options_of(**credentials);
+  return {{"dir", "string", json_text(options.directory)},
+          {"endpoint", "QCryptoTLSCredsEndpoint",
+           json_text(options.endpoint == TlsEndpoint::server ? "server" : "client")},
+          {"priority", "string", json_text(options.priority)},
+          {"verify-peer", "bool", options.verify_peer}};
 }
 
 Result<ObjectStore::Node> ObjectStore::find(std::string_view path) const {
@@ -134,8 +156,8 @@ Result<ObjectStore::Node> ObjectStore::find(std::string_view path) const {
   if (rest == "objects") {
     Node node{"container", {}};
     for (const auto& [id, object] : objects_)
-      node.properties.push_back({id, fmt::format("child<{}>", to_string(object_type(object.backend.kind))),
-                                 json_text("/objects/" + id)});
+      node.properties.push_back(
+          {id, fmt::format("child<{}>", to_string(object.type)), json_text("/objects/" + id)});
     return node;
   }
   if (rest == "machine") {
@@ -147,11 +169,13 @@ Result<ObjectStore::Node> ObjectStore::find(std::string_view path) const {
     id.remove_prefix(8);
   else if (path.starts_with('/'))
     id = {};
-  if (const auto found = objects_.find(id); found != objects_.end()) return memory_node(found->second);
+  if (const auto found = objects_.find(id); found != objects_.end())
+    return Node{std::string(to_string(found->second.type)), properties_of(found->second), &found->second};
   return fail(Error(fmt::format("Device '{}' not found", path)).with_class(ErrorClass::device_not_found));
 }
 
 Result<std::vector<schema::ObjectPropertyInfo>> ObjectStore::list(std::string_view path) const {
+  const std::lock_guard lock(mutex_);
   GODWIT_ASSIGN(const Node node, find(path));
   std::vector<schema::ObjectPropertyInfo> properties{{"type", "string", {}, {}}};
   for (const Property& property : node.properties)
@@ -160,6 +184,7 @@ Result<std::vector<schema::ObjectPropertyInfo>> ObjectStore::list(std::string_vi
 }
 
 Result<boost::json::value> ObjectStore::get(std::string_view path, std::string_view name) const {
+  const std::lock_guard lock(mutex_);
   GODWIT_ASSIGN(const Node node, find(path));
   if (name == "type") return boost::json::value(json_text(node.type));
   const auto property = std::ranges::find(node.properties, name, &Property::name);
@@ -168,6 +193,7 @@ Result<boost::json::value> ObjectStore::get(std::string_view path, std::string_v
 }
 
 Result<> ObjectStore::set(std::string_view path, std::string_view name, const boost::json::value&) {
+  const std::lock_guard lock(mutex_);
   GODWIT_ASSIGN(const Node node, find(path));
   const auto property = std::ranges::find(node.properties, name, &Property::name);
   if (name != "type" && property == node.properties.end())
@@ -176,6 +202,26 @@ Result<> ObjectStore::set(std::string_view path, std::string_view name, const bo
   if (node.object && name == "size") return fail("cannot change property size of {} ", node.type);
   if (node.object && name != "type") return fail("cannot change property value");
   return fail("Property '{}.{}' is not writable", node.type, name);
+}
+
+Result<std::shared_ptr<const TlsCredentials>> ObjectStore::credentials(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = objects_.find(id);
+  if (found == objects_.end()) return fail("No TLS credentials with id '{}'", id);
+  const auto* security = std::get_if<SecurityObject>(&found->second.value);
+  const auto* credentials = security ? std::get_if<Credentials>(security) : nullptr;
+  if (!credentials) return fail("Object with id '{}' is not TLS credentials", id);
+  return *credentials;
+}
+
+Result<std::shared_ptr<const Authorization>> ObjectStore::authorization(std::string_view id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = objects_.find(id);
+  if (found == objects_.end()) return fail("No authorization with id '{}'", id);
+  const auto* security = std::get_if<SecurityObject>(&found->second.value);
+  const auto* rules = security ? std::get_if<Rules>(security) : nullptr;
+  if (!rules) return fail("Object with id '{}' is not an authorization", id);
+  return *rules;
 }
 
 }  // namespace godwit::vm

@@ -4,21 +4,25 @@
 #include <boost/json.hpp>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include <godwit/result.h>
 #include <godwit/schema/commands.h>
+#include <godwit/tls.h>
 
 #include "memory/ram.h"
 #include "vm/machine_config.h"
+#include "vm/process/security_objects.h"
 
 namespace godwit::vm {
 
-/// Main thread only.
-class ObjectStore {
+/// Thread-safe: the engine looks TLS objects up on other threads than the one that makes them.
+class ObjectStore final : public TlsObjects {
  public:
   /// `machine_name` is the resolved name: the machine is the object /machine.
   explicit ObjectStore(std::string machine_name) : machine_name_(std::move(machine_name)) {}
@@ -38,10 +42,18 @@ class ObjectStore {
   Result<boost::json::value> get(std::string_view path, std::string_view property) const;
   Result<> set(std::string_view path, std::string_view property, const boost::json::value& value);
 
+  // TlsObjects. What a connection took stays valid for it when the object is removed.
+  Result<std::shared_ptr<const TlsCredentials>> credentials(std::string_view id) const override;
+  Result<std::shared_ptr<const Authorization>> authorization(std::string_view id) const override;
+
  private:
-  struct Object {
+  struct Memory {
     MemoryBackend backend;
-    std::optional<memory::GuestRam> memory;  // unset: the machine owns it
+    std::optional<memory::GuestRam> ram;  // unset: the machine owns it
+  };
+  struct Object {
+    schema::ObjectType type;
+    std::variant<Memory, SecurityObject> value;
   };
   struct Property {
     std::string name;
@@ -55,11 +67,13 @@ class ObjectStore {
     const Object* object = nullptr;
   };
 
+  static std::vector<Property> properties_of(const Object& object);
+  // With mutex_ held.
   Result<Node> find(std::string_view path) const;
-  Node memory_node(const Object& object) const;
   Result<> refuse_duplicate(std::string_view id) const;
 
-  std::string machine_name_;
+  const std::string machine_name_;
+  mutable std::mutex mutex_;    // guards what follows
   std::string machine_memory_;  // id; empty: none of the objects
   std::map<std::string, Object, std::less<>> objects_;
 };

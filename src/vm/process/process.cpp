@@ -98,6 +98,9 @@ Result<> Process::make_objects() {
     else if (auto added = objects_.add_memory(backend); !added)
       return std::unexpected(std::move(added).error().in(fmt::format("-object {}", backend.id)));
   }
+  for (const boost::json::object& object : line_.process.objects)
+    if (auto added = objects_.add(object); !added)
+      return std::unexpected(std::move(added).error().in("-object " + boost::json::serialize(object)));
   return {};
 }
 
@@ -106,6 +109,7 @@ Result<> Process::make_migration() {
   presets.options.send_description = !line_.machine.suppress_description;
   presets.options.only_migratable = line_.process.only_migratable;
   presets.options.incoming_expected = line_.machine.incoming;
+  presets.options.tls = &objects_;
   MigrationObserver& observer = *this;
   migration_ = std::make_unique<Migration>(*machine_, observer, clock_, presets.options);
   if (!presets.capabilities.empty()) GODWIT_TRY(migration_->set_capabilities(presets.capabilities));

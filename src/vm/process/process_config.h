@@ -2,6 +2,7 @@
 // migration.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ struct ProcessConfig {
   std::vector<MigrationGlobal> migration_globals;
   std::vector<MemoryBackend>
       memory_backends;                ///< every -object memory-backend-*, whether it is the RAM or not
+  std::vector<boost::json::object> objects;  ///< every other -object, as object-add takes it
   std::string ram_backend;            ///< id of the one that is the RAM; empty: none of them
   bool keep_on_shutdown = false;      ///< -no-shutdown
   bool exit_on_reset = false;         ///< -no-reboot
