@@ -1,5 +1,6 @@
 #include "vm/process/command_line.h"
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <sstream>
 
@@ -322,13 +323,21 @@ TEST(CommandLine, MemoryFromAnObject) {
   EXPECT_THAT(error_of("-object {broken"), HasSubstr("JSON parse error"));
 }
 
+TEST(CommandLine, TakesSecurityObjectsAsObjectAddDoes) {
+  const auto object = [](const std::string& option) {
+    return boost::json::serialize(good("-object " + option).process.objects.at(0));
+  };
+  EXPECT_EQ(object("tls-creds-x509,id=t,dir=/x,endpoint=server,verify-peer=off"),
+            R"({"qom-type":"tls-creds-x509","id":"t","verify-peer":false,"dir":"/x","endpoint":"server"})");
+  EXPECT_EQ(
+      object("authz-list,id=a,rules.0.match=CN=*,rules.0.policy=allow,rules.0.format=glob,rules.1.match=x"),
+      R"({"qom-type":"authz-list","id":"a","rules":[{"match":"CN=*","policy":"allow","format":"glob"},)"
+      R"({"match":"x"}]})");
+  EXPECT_THAT(error_of("-object authz-list,id=a,rules.1.match=x"), HasSubstr("'rules.0' is missing"));
+}
+
 TEST(CommandLine, NamesWhatIsNotBuiltYet) {
-  EXPECT_THAT(error_of("-object tls-creds-psk,id=t,dir=/x,endpoint=client"),
-              HasSubstr("'tls-creds-psk' are not built yet"));
-  EXPECT_THAT(error_of("-object tls-creds-x509,id=t,dir=/x"),
-              HasSubstr("'tls-creds-x509' are not built yet"));
-  EXPECT_THAT(error_of("-object authz-simple,id=a,identity=x"),
-              HasSubstr("'authz-simple' are not built yet"));
+  EXPECT_THAT(error_of("-object secret,id=s,data=x"), HasSubstr("'secret' are not built yet"));
   for (const char* option : {"-kernel f", "-initrd f", "-append x"})
     EXPECT_THAT(error_of(option), HasSubstr("not built yet"));
   EXPECT_THAT(error_of("-incoming cpr,addr.transport=socket,addr.type=unix,addr.path=/x"),
