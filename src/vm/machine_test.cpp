@@ -2,6 +2,8 @@
 #include "vm/machine.h"
 
 #include <algorithm>
+#include <chrono>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <string>
 #include <vector>
@@ -133,27 +135,51 @@ TEST_P(OnAccelerator, ResetStartsOver) {
   rig.wait_for_serial("HiHiHi");
 }
 
+/// What the kernel has counted for a thread. Its share of a processor has an upper bound when it is
+/// throttled, however busy the machine is; and a thread that is not does not go to sleep by itself.
+struct ThreadUse {
+  double processor_s = 0;
+  std::uint64_t sleeps = 0;
+  std::chrono::steady_clock::time_point at = std::chrono::steady_clock::now();
+};
+
+ThreadUse use_of(int thread_id) {
+  const std::string task = "/proc/self/task/" + std::to_string(thread_id);
+  ThreadUse use;
+  double nanoseconds = 0;
+  std::ifstream(task + "/schedstat") >> nanoseconds;
+  use.processor_s = nanoseconds / 1e9;
+  std::ifstream status(task + "/status");
+  for (std::string word; status >> word;)
+    if (word == "voluntary_ctxt_switches:") status >> use.sleeps;
+  return use;
+}
+
 TEST_P(OnAccelerator, ThrottlingSlowsTheGuestDown) {
   MachineRig rig(GetParam(), witness_sector({}));
   ASSERT_TRUE(rig);
   ASSERT_TRUE(rig->monitor_cont());
   ASSERT_TRUE(rig.wait_until_ready());
-  // Turns of the guest's loop per tick of its clock, over a few bytes on the serial line.
-  const auto speed = [&] {
-    rig.wait_for_bytes(1);
-    const auto begin = witness_records(*rig);
-    rig.wait_for_bytes(6);
-    const auto end = witness_records(*rig);
-    return static_cast<double>(end.iterations - begin.iterations) /
-           static_cast<double>(end.last_tsc - begin.last_tsc);
+  struct Rates {
+    double share;
+    double sleeps_per_s;
   };
-  const double full = speed();
+  const auto observe = [&]() -> Rates {
+    rig.wait_for_bytes(1);
+    const ThreadUse begin = use_of(rig->vcpus().front().thread_id);
+    rig.wait_for_bytes(6);
+    const ThreadUse end = use_of(rig->vcpus().front().thread_id);
+    const double elapsed_s = std::chrono::duration<double>(end.at - begin.at).count();
+    return {(end.processor_s - begin.processor_s) / elapsed_s,
+            static_cast<double>(end.sleeps - begin.sleeps) / elapsed_s};
+  };
   rig->set_throttle(90);
-  const double throttled = speed();
+  const Rates throttled = observe();
   rig->set_throttle(0);
-  const double again = speed();
-  EXPECT_LT(throttled, full * 0.4);
-  EXPECT_GT(again, throttled * 1.5);
+  const Rates free = observe();
+  EXPECT_LT(throttled.share, 0.3);
+  EXPECT_GT(throttled.sleeps_per_s, 2);
+  EXPECT_LT(free.sleeps_per_s, throttled.sleeps_per_s);
 }
 
 TEST_P(OnAccelerator, AThrottledGuestStopsAtOnce) {
