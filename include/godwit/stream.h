@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/uio.h>
 #include <vector>
 
 #include <godwit/result.h>
@@ -88,6 +89,22 @@ class Input {
 
   /// How many bytes were consumed since the start: what error messages call the offset.
   std::uint64_t offset() const { return window_end_offset_ - static_cast<std::uint64_t>(end_ - at_); }
+
+  // ---- For a consumer that expects certain bytes next, and has a place for them.
+
+  /// How many bytes can be consumed without reading.
+  std::size_t buffered() const { return static_cast<std::size_t>(end_ - at_); }
+  /// The most that one read_ahead() may ask for. 0: this input has no way to do it.
+  virtual std::size_t read_ahead_limit() const { return 0; }
+  /// Waits for at least one byte behind the window, which is empty, and reads what is there into `parts`, in
+  /// order. The bytes count as consumed. 0 is the end of the stream.
+  virtual Result<std::size_t> read_ahead(std::span<const iovec> parts) {
+    (void)parts;
+    return 0;
+  }
+  /// The last bytes that read_ahead() brought, which `parts` show, are not what was expected: they are the
+  /// next ones again. They are copied, so that their places are free.
+  virtual void give_back(std::span<const iovec> parts) { (void)parts; }
 
  protected:
   /// Makes at least `count` bytes available in the window [at_, end_), keeping the unconsumed ones, or fails

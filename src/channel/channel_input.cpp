@@ -53,4 +53,24 @@ Result<bool> ChannelInput::nothing_follows() {
   return got == 0;
 }
 
+Result<std::size_t> ChannelInput::read_ahead(std::span<const iovec> parts) {
+  assert(at_ == end_);
+  ++reads_;
+  GODWIT_ASSIGN(const std::size_t got, channel_.read(parts));
+  window_end_offset_ += got;
+  return got;
+}
+
+void ChannelInput::give_back(std::span<const iovec> parts) {
+  assert(at_ == end_);
+  std::byte* end = window_.get();
+  for (const iovec& part : parts) {
+    assert(part.iov_len <= capacity_ - static_cast<std::size_t>(end - window_.get()));
+    std::memcpy(end, part.iov_base, part.iov_len);
+    end += part.iov_len;
+  }
+  at_ = window_.get();
+  end_ = end;  // window_end_offset_ counts them already
+}
+
 }  // namespace godwit::channel

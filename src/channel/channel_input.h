@@ -12,7 +12,7 @@ namespace godwit::channel {
 
 /// Reads a channel through a window. One system call fetches as much as the kernel has, up to the window's
 /// size; a large read() drains the window and then gets the rest straight into its place, refilling the
-/// window in the same call.
+/// window in the same call. read_ahead() goes around the window, which only takes what is given back.
 ///
 /// Does not own the channel, which must outlive it. One thread.
 class ChannelInput final : public Input {
@@ -25,6 +25,10 @@ class ChannelInput final : public Input {
   Channel& channel() const { return channel_; }
   /// How many system calls were made: what a benchmark and a test want to know.
   std::uint64_t reads() const { return reads_; }
+
+  std::size_t read_ahead_limit() const override { return capacity_; }
+  Result<std::size_t> read_ahead(std::span<const iovec> parts) override;
+  void give_back(std::span<const iovec> parts) override;
 
  protected:
   Result<> fill(std::size_t count) override;

@@ -7,6 +7,11 @@
 #include "memory/zero_scan.h"
 
 namespace godwit::engine {
+namespace {
+
+constexpr std::size_t smallest_record = 8;
+
+}  // namespace
 
 RamLoader::RamLoader(std::span<const RamBlock> blocks, bool ignore_shared)
     : blocks_(blocks),
@@ -52,14 +57,16 @@ Result<> RamLoader::load_setup(Input& in) {
 Result<> RamLoader::load_pages(Input& in) {
   if (!set_up_) return fail("pages arrive before the list of RAM blocks");
   while (true) {
+    if (const std::uint64_t ahead = pages_ahead(in, smallest_record)) {
+      GODWIT_TRY(runs_.read(in, {}, blocks_[runs_.block()], ahead, touched_[runs_.block()]));
+      continue;
+    }
     GODWIT_ASSIGN(const wire::PageRecord record, reader_.next(in));
+    runs_.note(record);
     switch (record.kind) {
-      case wire::PageKind::normal: {
-        const RamBlock& block = blocks_[record.block];
-        touched_[record.block].set(record.offset / page_size);
-        GODWIT_TRY(in.read({block.host + record.offset, page_size}));
+      case wire::PageKind::normal:
+        GODWIT_TRY(place_normal(in, record));
         break;
-      }
       case wire::PageKind::zero:
         GODWIT_TRY(place_zero(blocks_[record.block], record));
         break;
@@ -70,6 +77,21 @@ Result<> RamLoader::load_pages(Input& in) {
                     in.offset());
     }
   }
+}
+
+/// How many pages may be read ahead of their records, with less than `wanted` bytes buffered.
+std::uint64_t RamLoader::pages_ahead(const Input& in, std::size_t wanted) const {
+  return reads_ahead_ ? runs_.pages_ahead(in, wanted, touched_[runs_.block()]) : 0;
+}
+
+Result<> RamLoader::place_normal(Input& in, const wire::PageRecord& record) {
+  const RamBlock& block = blocks_[record.block];
+  DirtyBitmap& touched = touched_[record.block];
+  touched.set(record.offset / page_size);
+  const std::span<std::byte> body(block.host + record.offset, page_size);
+  if (const std::uint64_t ahead = pages_ahead(in, body.size()))
+    return runs_.read(in, body, block, ahead, touched);
+  return in.read(body);
 }
 
 Result<> RamLoader::place_zero(const RamBlock& block, const wire::PageRecord& record) {

@@ -10,6 +10,7 @@
 #include <godwit/ram_block.h>
 #include <godwit/stream.h>
 
+#include "engine/incoming/run_reader.h"
 #include "wire/ram.h"
 
 namespace godwit::engine {
@@ -24,9 +25,16 @@ class RamLoader {
   /// The body of a SECTION_PART or SECTION_END, up to and with its end mark.
   Result<> load_pages(Input& in);
 
+  /// From here on somebody looks at the memory while pages arrive: each is written once it is known where it
+  /// belongs.
+  void stop_reading_ahead() { reads_ahead_ = false; }
+  const RunReader& runs() const { return runs_; }
+
  private:
   const RamBlock* find(std::string_view name) const;
   Result<wire::KnownBlock> block_for_pages(std::string_view name) const;
+  std::uint64_t pages_ahead(const Input& in, std::size_t wanted) const;
+  Result<> place_normal(Input& in, const wire::PageRecord& record);
   Result<> place_zero(const RamBlock& block, const wire::PageRecord& record);
 
   std::span<const RamBlock> blocks_;
@@ -36,6 +44,8 @@ class RamLoader {
   /// above all no first touch.
   std::vector<DirtyBitmap> touched_;
   wire::PageReader reader_;
+  RunReader runs_;
+  bool reads_ahead_ = true;
 };
 
 }  // namespace godwit::engine
