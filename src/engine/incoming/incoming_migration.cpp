@@ -81,14 +81,16 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
   if (loaded && context_.options.send_description)
     if (auto drained = loader.drain_description(in); !drained)
       log::warn("the stream's description: {}", drained.error().what());
+  // Without a return path this is how the source learns that the guest stands still no more; it has given the
+  // guest away for good, whatever comes of it. Just before the start and not after it, since a vCPU that
+  // wakes may take the processor away from this thread, and from the one that waits at the source, for
+  // milliseconds.
+  if (!loader.return_path_open()) channel.shutdown();
   if (loaded) {
     ownership_.take_back();
     loaded = start_guest(loader.run_state());
   }
-  if (!loader.return_path_open()) {
-    // At once: without a return path this is how the source learns that the guest stands still no more.
-    channel.shutdown();
-  } else {
+  if (loader.return_path_open()) {
     // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run
     // it.
     const std::uint32_t verdict = loaded ? 0 : 1;
