@@ -58,7 +58,7 @@ Result<> RamLoader::load_pages(Input& in) {
   if (!set_up_) return fail("pages arrive before the list of RAM blocks");
   while (true) {
     if (const std::uint64_t ahead = pages_ahead(in, smallest_record)) {
-      GODWIT_TRY(runs_.read(in, {}, blocks_[runs_.block()], ahead, touched_[runs_.block()]));
+      GODWIT_TRY(read_ahead(in, {}, ahead));
       continue;
     }
     GODWIT_ASSIGN(const wire::PageRecord record, reader_.next(in));
@@ -89,9 +89,21 @@ Result<> RamLoader::place_normal(Input& in, const wire::PageRecord& record) {
   DirtyBitmap& touched = touched_[record.block];
   touched.set(record.offset / page_size);
   const std::span<std::byte> body(block.host + record.offset, page_size);
-  if (const std::uint64_t ahead = pages_ahead(in, body.size()))
-    return runs_.read(in, body, block, ahead, touched);
+  if (const std::uint64_t ahead = pages_ahead(in, body.size())) return read_ahead(in, body, ahead);
   return in.read(body);
+}
+
+Result<> RamLoader::read_ahead(Input& in, std::span<std::byte> body, std::uint64_t count) {
+  const RamBlock& block = blocks_[runs_.block()];
+  GODWIT_TRY(runs_.read(in, body, block, count, touched_[runs_.block()]));
+  const PageRange next = runs_.expected(block.pages());
+  premapper_.expect({block.host + next.first * page_size, next.count * page_size});
+  return {};
+}
+
+void RamLoader::stop_reading_ahead() {
+  reads_ahead_ = false;
+  premapper_.stop();
 }
 
 Result<> RamLoader::place_zero(const RamBlock& block, const wire::PageRecord& record) {

@@ -11,6 +11,7 @@
 #include <godwit/stream.h>
 
 #include "engine/incoming/run_reader.h"
+#include "memory/premap.h"
 #include "wire/ram.h"
 
 namespace godwit::engine {
@@ -25,15 +26,16 @@ class RamLoader {
   /// The body of a SECTION_PART or SECTION_END, up to and with its end mark.
   Result<> load_pages(Input& in);
 
-  /// From here on somebody looks at the memory while pages arrive: each is written once it is known where it
-  /// belongs.
-  void stop_reading_ahead() { reads_ahead_ = false; }
+  /// From here on somebody looks at the memory while pages arrive, or catches its first touch: a page is
+  /// written once it is known where it belongs, and none is touched before.
+  void stop_reading_ahead();
   const RunReader& runs() const { return runs_; }
 
  private:
   const RamBlock* find(std::string_view name) const;
   Result<wire::KnownBlock> block_for_pages(std::string_view name) const;
   std::uint64_t pages_ahead(const Input& in, std::size_t wanted) const;
+  Result<> read_ahead(Input& in, std::span<std::byte> body, std::uint64_t count);
   Result<> place_normal(Input& in, const wire::PageRecord& record);
   Result<> place_zero(const RamBlock& block, const wire::PageRecord& record);
 
@@ -46,6 +48,7 @@ class RamLoader {
   wire::PageReader reader_;
   RunReader runs_;
   bool reads_ahead_ = true;
+  memory::Premapper premapper_;
 };
 
 }  // namespace godwit::engine

@@ -19,6 +19,11 @@ std::uint64_t RunReader::untouched_ahead(const Input& in, const DirtyBitmap& tou
   return count < shortest_run ? 0 : count;
 }
 
+PageRange RunReader::expected(std::uint64_t block_pages) const {
+  const std::uint64_t first = std::min(next_offset_ / page_size, block_pages);
+  return {first, std::min({run_ / 8, farthest_expected, block_pages - first})};
+}
+
 Result<> RunReader::read(Input& in, std::span<std::byte> body, const RamBlock& block, std::uint64_t count,
                          DirtyBitmap& touched) {
   assert(count > 0 && count <= longest_read);

@@ -29,6 +29,8 @@ class RunReader {
   static constexpr std::uint64_t shortest_run = 32;
   /// The most pages of one system call; it takes two parts for each, and one more.
   static constexpr std::uint64_t longest_read = 256;
+  /// 16 MiB: some milliseconds.
+  static constexpr std::uint64_t farthest_expected = 4096;
 
   RunReader();
 
@@ -55,6 +57,10 @@ class RunReader {
   /// `touched`.
   Result<> read(Input& in, std::span<std::byte> body, const RamBlock& block, std::uint64_t count,
                 DirtyBitmap& touched);
+
+  /// The pages of the current block, of `block_pages`, that will probably be read soon, if the run goes on:
+  /// an eighth of what it has brought, since some of it is in vain when the run ends.
+  PageRange expected(std::uint64_t block_pages) const;
 
   /// Pages that came in place, and bytes that landed in the wrong place: for tests and logs.
   std::uint64_t pages_in_place() const { return pages_in_place_; }
