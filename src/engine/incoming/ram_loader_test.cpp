@@ -20,7 +20,7 @@ namespace {
 using testing::FakeGuest;
 using Bytes = std::vector<std::byte>;
 
-constexpr std::uint64_t kPages[] = {700, 300};
+constexpr std::uint64_t kPages[] = {400, 150};
 constexpr std::string_view kNames[] = {"large", "small"};
 
 /// Gives its bytes in pieces of random size, as a connection does.
@@ -220,8 +220,8 @@ RC_GTEST_PROP(RamLoaderProperty, RefusesADamagedHeaderAsTheSimpleOneDoes, ()) {
   Writer writer(*rc::gen::arbitrary<unsigned>());
   writer.setup();
   const std::size_t start = writer.take().size();
-  const auto before = *rc::gen::inRange<std::uint64_t>(0, 500);
-  writer.run(0, 0, 600);
+  const auto before = *rc::gen::inRange<std::uint64_t>(0, kPages[0]);
+  writer.run(0, 0, kPages[0]);
   writer.end();
   Bytes stream = writer.take();
   // The first record carries the name; the rest are all of one size.
@@ -265,7 +265,7 @@ TEST(RamLoader, LeavesNoTraceOfWhatCameOtherwise) {
   writer.setup();
   writer.run(0, 0, 300);
   writer.end();
-  writer.run(1, 0, 290);
+  writer.run(1, 0, kPages[1]);
   writer.end();
   const Bytes stream = writer.take();
   const auto loaded = load(stream, 10'000'000, 2, 512 * 1024);

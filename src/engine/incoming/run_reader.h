@@ -29,8 +29,8 @@ class RunReader {
   static constexpr std::uint64_t shortest_run = 32;
   /// The most pages of one system call; it takes two parts for each, and one more.
   static constexpr std::uint64_t longest_read = 256;
-  /// 16 MiB: some milliseconds.
-  static constexpr std::uint64_t farthest_expected = 4096;
+  /// 8 MiB: one or two milliseconds.
+  static constexpr std::uint64_t farthest_expected = 2048;
 
   RunReader();
 
