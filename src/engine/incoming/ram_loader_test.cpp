@@ -181,7 +181,7 @@ bool memory_can_be_asked() {
 Bytes random_stream() {
   Writer writer(*rc::gen::arbitrary<unsigned>());
   writer.setup();
-  for (const int step : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 20))) {
+  for (const int step : *rc::gen::resize(30, rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 20)))) {
     const auto block = static_cast<std::size_t>(*rc::gen::inRange(0, 2));
     const auto page = *rc::gen::inRange<std::uint64_t>(0, kPages[block]);
     if (step < 8) {

@@ -108,7 +108,8 @@ Result<> RamSaver::prepare(std::size_t block_index, std::uint64_t page) {
 
 Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRange run) {
   const RamBlock& block = blocks_[block_index];
-  if (!first_pass_) GODWIT_TRY(tracker_.rearm(block_index, run, dirty_[block_index]));
+  // A guest that is stopped writes no more: nobody will ask again, and this is the blackout.
+  if (!first_pass_ && !guest_stopped_) GODWIT_TRY(tracker_.rearm(block_index, run, dirty_[block_index]));
   dirty_[block_index].clear_range(run);
   counters_.dirty_pages -= run.count;
 
