@@ -3,38 +3,18 @@
 #include <algorithm>
 #include <cstdio>
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 #include <rapidcheck/gtest.h>
 #include <string>
 #include <vector>
 
 #include <godwit/ram_block.h>
 
+#include "base/testing/every_target.h"
+
 namespace godwit::memory {
 namespace {
 
-/// Each instruction set this processor has, one at a time; the choice is put back at the end.
-class EveryTarget {
- public:
-  EveryTarget() : targets_(hwy::SupportedTargets()) {}
-  ~EveryTarget() {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-
-  template <typename Body>
-  void each(Body body) {
-    for (std::int64_t rest = targets_; rest != 0; rest &= rest - 1) {
-      const std::int64_t target = rest & -rest;
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      body(hwy::TargetName(target));
-    }
-  }
-
- private:
-  std::int64_t targets_;
-};
+using test::EveryTarget;
 
 TEST(ZeroScan, MoreThanOneTargetIsCompiledAndRunHere) {
   std::vector<std::string> targets;

@@ -47,7 +47,8 @@ TEST_P(Golden, IsReadToTheLastByteAndEncodedToTheSame) {
 INSTANTIATE_TEST_SUITE_P(
     Streams, Golden,
     testing::Values("01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin",
-                    "03-config-capabilities-uuid.bin", "06-return-path-to-dst.bin", "07-postcopy-to-dst.bin",
+                    "03-config-capabilities-uuid.bin", "04-xbzrle.bin", "05-compress.bin",
+                    "06-return-path-to-dst.bin", "07-postcopy-to-dst.bin", "12-multifd-none-main.bin",
                     "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig",
                     "microvm/tcg-useful.mig", "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"),
     [](const auto& instance) {
@@ -99,9 +100,10 @@ class DescriptionChecker final : public Recoder {
 
 TEST(Description, OfEveryKnownDeviceIsThatOfTheSamples) {
   std::map<std::string, int> seen;
-  for (const char* name : {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin",
-                           "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig",
-                           "microvm/tcg-useful.mig", "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"}) {
+  for (const char* name :
+       {"01-precopy-plain.bin", "03-config-capabilities-uuid.bin", "12-multifd-none-main.bin",
+        "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig", "microvm/tcg-useful.mig",
+        "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"}) {
     const auto stream = golden(name);
     const auto json = test::description_of(stream);
     DescriptionChecker checker(json, parse_description(json).value());

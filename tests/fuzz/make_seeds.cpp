@@ -61,6 +61,12 @@ class Cutter final : public wire::test::Recoder {
     return Recoder::on_block_list(blocks);
   }
   Result<> on_ram_record(const wire::PageRecord& record, const wire::BlockEntry* block, Input& in) override {
+    if (record.kind == wire::PageKind::xbzrle || record.kind == wire::PageKind::compressed) {
+      GODWIT_ASSIGN(const auto payload, in.need(record.payload));
+      if (record.kind == wire::PageKind::xbzrle) seeds_.add("xbzrle", payload);
+      if (record.kind == wire::PageKind::compressed)
+        seeds_.add("compress", payload, std::string_view("\0", 1));
+    }
     const bool plain = record.kind == wire::PageKind::zero || record.kind == wire::PageKind::normal;
     if (plain && record.continued && ++pages_ > 6) return in.discard(record.payload);
     GODWIT_TRY(Recoder::on_ram_record(record, block, in));
@@ -115,6 +121,11 @@ int cut(const fs::path& path, Seeds& seeds) {
   const std::string name = path.filename();
   if (name.ends_with("-to-src.bin")) {
     seeds.add("return_path", bytes);
+    return 0;
+  }
+  if (name.contains("-channel")) {
+    const auto method = static_cast<char>(name.contains("zlib") ? 1 : name.contains("zstd") ? 2 : 0);
+    seeds.add("multifd", bytes, std::string_view(&method, 1));
     return 0;
   }
   const auto description = wire::parse_description(wire::test::description_of(bytes));

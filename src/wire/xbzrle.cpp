@@ -1,0 +1,190 @@
+#include "wire/xbzrle.h"
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "base/fail.h"
+
+// Highway compiles this file once per target and picks one when the program runs.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "wire/xbzrle.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace godwit::wire::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// One bit per byte of the page, set where the versions differ. The runs are then found a word, that is 64
+// bytes, at a time, and the pages are read once and in order.
+bool find_differences(const std::byte* before, const std::byte* after, std::uint64_t* differs) {
+  const hn::CappedTag<std::uint8_t, 64> tag;
+  const std::size_t lanes = hn::Lanes(tag);
+  const auto* from = reinterpret_cast<const std::uint8_t*>(before);
+  const auto* to = reinterpret_cast<const std::uint8_t*>(after);
+  std::uint64_t any = 0;
+  for (std::size_t word = 0; word < page_size / 64; ++word) {
+    std::uint64_t mask = 0;
+    for (std::size_t at = 0; at < 64; at += lanes) {
+      const std::size_t byte = word * 64 + at;
+      std::uint64_t bits = 0;
+      hn::StoreMaskBits(tag, hn::Ne(hn::LoadU(tag, from + byte), hn::LoadU(tag, to + byte)),
+                        reinterpret_cast<std::uint8_t*>(&bits));
+      mask |= bits << at;
+    }
+    differs[word] = mask;
+    any |= mask;
+  }
+  return any != 0;
+}
+
+}  // namespace godwit::wire::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace godwit::wire {
+
+HWY_EXPORT(find_differences);
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "mask bits are stored byte by byte");
+
+using Bits = std::array<std::uint64_t, page_size / 64>;
+
+/// The first position from `at` whose bit is not `value`, or page_size.
+std::size_t run_end(const Bits& bits, std::size_t at, bool value) {
+  const std::uint64_t flip = value ? ~std::uint64_t{0} : 0;
+  std::size_t word = at / 64;
+  if (word == bits.size()) return page_size;
+  std::uint64_t rest = (bits[word] ^ flip) & (~std::uint64_t{0} << (at % 64));
+  while (rest == 0) {
+    if (++word == bits.size()) return page_size;
+    rest = bits[word] ^ flip;
+  }
+  return word * 64 + static_cast<std::size_t>(std::countr_zero(rest));
+}
+
+/// 1 or 2 bytes; value <= 16383.
+std::size_t put_length(std::byte* to, std::size_t value) {
+  if (value < 0x80) {
+    to[0] = static_cast<std::byte>(value);
+    return 1;
+  }
+  to[0] = static_cast<std::byte>((value & 0x7f) | 0x80);
+  to[1] = static_cast<std::byte>(value >> 7);
+  return 2;
+}
+
+/// Most runs are a few bytes long; copying a whole vector is cheaper than asking how many.
+void copy_run(std::byte* to, std::size_t room, const std::byte* from, std::size_t readable,
+              std::size_t count) {
+  constexpr std::size_t step = 32;
+  if (count <= step && room >= step && readable >= step)
+    std::memcpy(to, from, step);
+  else
+    std::memcpy(to, from, count);
+}
+
+/// A length of a delta and how many bytes it took; 0 bytes: it is not one.
+struct Length {
+  std::size_t value = 0;
+  std::size_t bytes = 0;
+};
+
+/// `rest` has two bytes at least.
+Length get_length(std::span<const std::byte> rest) {
+  const auto low = std::to_integer<std::size_t>(rest[0]);
+  if (low < 0x80) return {low, 1};
+  const auto high = std::to_integer<std::size_t>(rest[1]);
+  if (high >= 0x80) return {};
+  return {(low & 0x7f) | (high << 7), 2};
+}
+
+}  // namespace
+
+XbzrleDelta encode_xbzrle(const std::byte* before, const std::byte* after,
+                          std::span<std::byte, page_size> delta) {
+  using enum XbzrleDelta::Kind;
+  Bits differs;
+  if (!HWY_DYNAMIC_DISPATCH(find_differences)(before, after, differs.data())) return {unchanged, 0};
+  std::size_t size = 0;
+  std::size_t at = 0;
+  while (at < page_size) {
+    const std::size_t changed = run_end(differs, at, false);
+    if (size + 2 > page_size) return {overflow, 0};
+    if (changed == page_size) break;  // the last unchanged run is left out
+    const std::size_t end = run_end(differs, changed, true);
+    const std::size_t count = end - changed;
+    size += put_length(delta.data() + size, changed - at);
+    if (size + 2 > page_size) return {overflow, 0};
+    size += put_length(delta.data() + size, count);
+    if (size + count > page_size) return {overflow, 0};
+    copy_run(delta.data() + size, page_size - size, after + changed, page_size - changed, count);
+    size += count;
+    at = end;
+  }
+  return {encoded, size};
+}
+
+XbzrleDelta encode_xbzrle_scalar(const std::byte* before, const std::byte* after,
+                                 std::span<std::byte, page_size> delta) {
+  using enum XbzrleDelta::Kind;
+  std::size_t size = 0;
+  std::size_t at = 0;
+  while (at < page_size) {
+    if (size + 2 > page_size) return {overflow, 0};
+    std::size_t changed = at;
+    while (changed < page_size && before[changed] == after[changed]) ++changed;
+    if (changed - at == page_size) return {unchanged, 0};
+    if (changed == page_size) break;
+    size += put_length(delta.data() + size, changed - at);
+    if (size + 2 > page_size) return {overflow, 0};
+    std::size_t end = changed;
+    while (end < page_size && before[end] != after[end]) ++end;
+    size += put_length(delta.data() + size, end - changed);
+    if (size + (end - changed) > page_size) return {overflow, 0};
+    for (std::size_t from = changed; from < end; ++from) delta[size++] = after[from];
+    at = end;
+  }
+  return {encoded, size};
+}
+
+Result<> apply_xbzrle(std::span<const std::byte> delta, std::span<std::byte, page_size> page,
+                      std::uint64_t stream_offset) {
+  std::size_t at = 0;  // in the delta
+  std::size_t to = 0;  // in the page
+  while (at < delta.size()) {
+    const bool first = at == 0;
+    if (delta.size() - at < 2)
+      return fail("xbzrle page: expected a length and more at offset {:#x}, the delta ends after {}",
+                  stream_offset + at, delta.size() - at);
+    const Length skip = get_length(delta.subspan(at));
+    if (skip.bytes == 0 || (skip.value == 0 && !first))
+      return fail("xbzrle page: expected the length of an unchanged run at offset {:#x}", stream_offset + at);
+    if (skip.value > page_size - to)
+      return fail("xbzrle page: expected an unchanged run of at most {} bytes at offset {:#x}, got {}",
+                  page_size - to, stream_offset + at, skip.value);
+    at += skip.bytes;
+    to += skip.value;
+
+    if (delta.size() - at < 2)
+      return fail("xbzrle page: expected changed bytes at offset {:#x}, the delta ends after {}",
+                  stream_offset + at, delta.size() - at);
+    const Length run = get_length(delta.subspan(at));
+    if (run.bytes == 0 || run.value == 0)
+      return fail("xbzrle page: expected the length of a changed run at offset {:#x}", stream_offset + at);
+    if (run.value > page_size - to || run.value > delta.size() - at - run.bytes)
+      return fail("xbzrle page: a changed run of {} bytes at offset {:#x} overruns the {}", run.value,
+                  stream_offset + at, run.value > page_size - to ? "page" : "delta");
+    at += run.bytes;
+    std::memcpy(page.data() + to, delta.data() + at, run.value);
+    at += run.value;
+    to += run.value;
+  }
+  return {};
+}
+
+}  // namespace godwit::wire
+#endif
