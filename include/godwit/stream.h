@@ -70,7 +70,9 @@ class Input {
       GODWIT_TRY(fill(count));
     return std::span<const std::byte>(at_, count);
   }
-  /// Consumes bytes that need() has shown.
+  /// What is in the window already, unconsumed: never waits. Valid until the next call that reads.
+  std::span<const std::byte> window() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
+  /// Consumes bytes that need() or window() has shown.
   void skip(std::size_t count) { at_ += count; }
 
   Result<std::uint8_t> u8() { return get<std::uint8_t>(); }
@@ -82,7 +84,7 @@ class Input {
   /// Exactly into.size() bytes, straight into their place: what is in the window first, the rest without a
   /// detour.
   Result<> read(std::span<std::byte> into);
-  /// Reads and drops `count` bytes.
+  /// Reads and drops `count` bytes, without copying them out of the window.
   Result<> discard(std::uint64_t count);
   /// True if the stream ends here. May wait for the peer.
   Result<bool> at_end();

@@ -1,7 +1,6 @@
 #include "wire/ram.h"
 
 #include <cassert>
-#include <unordered_set>
 
 #include "base/fail.h"
 
@@ -83,37 +82,52 @@ void store_be64(std::byte* to, std::uint64_t value) {
 
 }  // namespace
 
+void encode_block_list_head(Output& out, std::uint64_t total_length) {
+  out.be64(total_length | flag_block_list);
+}
+
+void encode_block_entry(Output& out, const BlockEntry& block) {
+  out.counted_text(block.name);
+  out.be64(block.length);
+  if (block.host_page_size) out.be64(*block.host_page_size);
+  if (block.guest_address) out.be64(*block.guest_address);
+}
+
 void encode_block_list(Output& out, std::span<const BlockEntry> blocks) {
   std::uint64_t total = 0;
   for (const BlockEntry& block : blocks) total += block.length;
-  out.be64(total | flag_block_list);
-  for (const BlockEntry& block : blocks) {
-    out.counted_text(block.name);
-    out.be64(block.length);
-    if (block.host_page_size) out.be64(*block.host_page_size);
-    if (block.guest_address) out.be64(*block.guest_address);
-  }
+  encode_block_list_head(out, total);
+  for (const BlockEntry& block : blocks) encode_block_entry(out, block);
 }
 
-Result<std::vector<BlockEntry>> decode_block_list(Input& in, const BlockListFormat& format) {
+Result<> BlockListReader::start(Input& in) {
   const std::uint64_t offset = in.offset();
   GODWIT_ASSIGN(const std::uint64_t head, in.be64());
   if ((head & flag_mask) != flag_block_list)
     return fail("expected the block list at offset {:#x}, got a record with flags {:#x}", offset,
                 head & flag_mask);
-  std::uint64_t left = head & ~flag_mask;
+  left_ = head & ~flag_mask;
+  return {};
+}
+
+Result<BlockEntry> BlockListReader::next(Input& in) {
+  const std::uint64_t offset = in.offset();
+  if (names_.size() == block_count_limit)
+    return fail("block list: expected at most {} blocks, got one more at offset {:#x}", block_count_limit,
+                offset);
+  GODWIT_ASSIGN(BlockEntry block, decode_block(in, format_, left_));
+  left_ -= block.length;
+  if (!names_.insert(block.name).second)
+    return fail("block list: expected block '{}' once, it comes again at offset {:#x}", block.name, offset);
+  return block;
+}
+
+Result<std::vector<BlockEntry>> decode_block_list(Input& in, const BlockListFormat& format) {
+  BlockListReader reader(format);
+  GODWIT_TRY(reader.start(in));
   std::vector<BlockEntry> blocks;
-  std::unordered_set<std::string> names;
-  while (left > 0) {
-    const std::uint64_t block_offset = in.offset();
-    if (blocks.size() == block_count_limit)
-      return fail("block list: expected at most {} blocks, got one more at offset {:#x}", block_count_limit,
-                  block_offset);
-    GODWIT_ASSIGN(blocks.emplace_back(), decode_block(in, format, left));
-    left -= blocks.back().length;
-    if (!names.insert(blocks.back().name).second)
-      return fail("block list: expected block '{}' once, it comes again at offset {:#x}", blocks.back().name,
-                  block_offset);
+  while (!reader.done()) {
+    GODWIT_ASSIGN(blocks.emplace_back(), reader.next(in));
   }
   return blocks;
 }

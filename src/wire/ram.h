@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include <godwit/ram_block.h>
@@ -44,6 +45,28 @@ inline constexpr std::size_t block_count_limit = 4096;
 /// The list with its leading record, without the end mark that closes the section's data.
 void encode_block_list(Output& out, std::span<const BlockEntry> blocks);
 Result<std::vector<BlockEntry>> decode_block_list(Input& in, const BlockListFormat& format);
+
+/// The parts of the list, for formats that put more behind each line (mapped-ram).
+void encode_block_list_head(Output& out, std::uint64_t total_length);
+void encode_block_entry(Output& out, const BlockEntry& block);
+
+/// Decodes the list line by line.
+class BlockListReader {
+ public:
+  /// `format` outlives the reader.
+  explicit BlockListReader(const BlockListFormat& format) : format_(format) {}
+
+  /// The leading record.
+  Result<> start(Input& in);
+  bool done() const { return left_ == 0; }
+  /// The next line, unless done.
+  Result<BlockEntry> next(Input& in);
+
+ private:
+  const BlockListFormat& format_;
+  std::uint64_t left_ = 0;  ///< bytes that the lines to come have together
+  std::unordered_set<std::string> names_;
+};
 
 enum class PageKind : std::uint8_t {
   zero,            ///< the page is `fill` all over

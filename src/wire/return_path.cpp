@@ -87,6 +87,15 @@ Result<ReturnMessage> decode_recv_bitmap(Input& in, const Head& head) {
   return ReceivedBitmap{std::move(name)};
 }
 
+Result<> decode_end_mark(Input& in) {
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const std::uint64_t mark, in.be64());
+  if (mark != bitmap_end_mark)
+    return fail("received bitmap: expected the end mark {:#018x} at offset {:#x}, got {:#018x}",
+                bitmap_end_mark, offset, mark);
+  return {};
+}
+
 }  // namespace
 
 std::string_view name_of(const ReturnMessage& message) {
@@ -175,12 +184,22 @@ Result<> decode_received_bitmap(Input& in, std::span<std::uint64_t> words, std::
     word = std::byteswap(wire_word);
   }
   if (pages % 64 != 0) words.back() &= (std::uint64_t{1} << (pages % 64)) - 1;
-  const std::uint64_t mark_offset = in.offset();
-  GODWIT_ASSIGN(const std::uint64_t mark, in.be64());
-  if (mark != bitmap_end_mark)
-    return fail("received bitmap: expected the end mark {:#018x} at offset {:#x}, got {:#018x}",
-                bitmap_end_mark, mark_offset, mark);
-  return {};
+  return decode_end_mark(in);
+}
+
+Result<std::uint64_t> count_received_bitmap(Input& in) {
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const std::uint64_t size, in.be64());
+  if (size % 8 != 0)
+    return fail("received bitmap: expected whole words of 8 bytes at offset {:#x}, got {} bytes", offset,
+                size);
+  std::uint64_t pages = 0;
+  for (std::uint64_t left = size / 8; left > 0; --left) {
+    GODWIT_ASSIGN(const std::uint64_t word, in.be64());
+    pages += static_cast<std::uint64_t>(std::popcount(word));
+  }
+  GODWIT_TRY(decode_end_mark(in));
+  return pages;
 }
 
 }  // namespace godwit::wire

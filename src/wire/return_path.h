@@ -60,5 +60,7 @@ void encode_received_bitmap(Output& out, std::span<const std::uint64_t> words, s
 /// Fails unless the peer's bitmap is for exactly `pages` pages and ends with the end mark. Bits past the last
 /// page are cleared.
 Result<> decode_received_bitmap(Input& in, std::span<std::uint64_t> words, std::uint64_t pages);
+/// For who does not know the block: reads the bitmap by its own size, and returns how many pages it marks.
+Result<std::uint64_t> count_received_bitmap(Input& in);
 
 }  // namespace godwit::wire

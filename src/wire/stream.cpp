@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cassert>
 
 #include <godwit/stream.h>
@@ -54,13 +53,17 @@ Result<> Input::read(std::span<std::byte> into) {
 }
 
 Result<> Input::discard(std::uint64_t count) {
-  std::array<std::byte, 16 * 1024> dropped;
-  while (count > 0) {
-    const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(count, dropped.size()));
-    GODWIT_TRY(read(std::span(dropped).first(piece)));
+  const std::uint64_t wanted = count;
+  const std::uint64_t start = offset();
+  for (;;) {
+    const std::uint64_t piece = std::min<std::uint64_t>(count, static_cast<std::uint64_t>(end_ - at_));
+    at_ += piece;
     count -= piece;
+    if (count == 0) return {};
+    GODWIT_ASSIGN(const bool end, nothing_follows());
+    if (end) return short_of(wanted, start, wanted - count);
+    if (at_ == end_) GODWIT_TRY(fill(1));
   }
-  return {};
 }
 
 Result<bool> Input::at_end() {

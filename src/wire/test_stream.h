@@ -15,8 +15,14 @@
 
 namespace godwit::wire::test {
 
-/// A file below tests/data/golden; a failure of the test if it is not there.
+/// A file below tests/data/golden, unpacked if it ends with ".gz"; a failure of the test if it is not there.
 std::vector<std::byte> golden(std::string_view name);
+
+/// The names of all of them, in order.
+std::vector<std::string> golden_names();
+
+/// What is known beforehand about the sample of that name.
+WalkOptions options_of(std::string_view name);
 
 std::span<const std::byte> bytes_of(std::string_view text);
 std::string_view text_of(std::span<const std::byte> bytes);
@@ -43,7 +49,7 @@ class PiecewiseInput final : public Input {
 };
 
 /// Encodes what a StreamWalker shows. Devices that make_device() knows go through their table; of others the
-/// bytes are copied if their length is known, else the walk fails.
+/// bytes are copied if their length is known or find_footers is set, else the walk fails.
 class Recoder : public StreamVisitor {
  public:
   Recoder() = default;
@@ -59,6 +65,12 @@ class Recoder : public StreamVisitor {
   Result<> on_section(RecordType type, const SectionHeader& header) override;
   Result<> on_section_data(RecordType type, const SectionHeader& header, Input& in) override;
   Result<> on_block_list(std::span<const BlockEntry> blocks) override;
+  Result<> on_mapped_block(const BlockEntry& block, const MappedRam& header,
+                           std::span<const std::uint64_t> bitmap) override;
+  Result<> on_mapped_page(const BlockEntry& block, std::uint64_t offset, Input& in) override;
+  Result<> on_disk_record(const DiskRecord& record, Input& in) override;
+  Result<> on_bitmap_chunk(const BitmapChunk& chunk, const BitmapReader& names, Input& in) override;
+  Result<> on_colo_message(const ColoMessage& message) override;
   Result<> on_ram_record(const PageRecord& record, const BlockEntry* block, Input& in) override;
   Result<> on_footer(const SectionHeader& header) override;
   Result<> on_command(const Command& command) override;
@@ -66,11 +78,17 @@ class Recoder : public StreamVisitor {
   Result<> on_description(std::string_view json) override;
 
   bool footers = true;
+  bool recovery = false;      ///< the list of blocks is not in the stream
+  bool find_footers = false;  ///< for sections whose length nobody knows
 
  private:
   Result<> copy(std::uint64_t length, Input& in);
+  void fill_to(std::uint64_t offset);
 
   std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> lengths_;
+  std::size_t list_head_ = 0;  ///< where the total of a mapped block list goes; 0: there is none
+  std::uint64_t mapped_pages_ = 0;
+  std::uint64_t mapped_end_ = 0;
 };
 
 }  // namespace godwit::wire::test

@@ -14,48 +14,17 @@ namespace {
 
 using test::bytes_of;
 using test::golden;
+using test::options_of;
 using test::Recoder;
 using test::text_of;
 using testing::HasSubstr;
 using namespace std::literals;
-
-WalkOptions options_of(std::string_view name) {
-  WalkOptions options;
-  if (name.starts_with("02-")) options.configuration = options.footers = false;
-  return options;
-}
 
 /// Walks `stream`; what the visitor encoded again, or the error.
 Result<> walk(std::span<const std::byte> stream, StreamVisitor& visitor, const WalkOptions& options) {
   SpanInput in(stream);
   return StreamWalker(in, visitor, options).run();
 }
-
-class Golden : public testing::TestWithParam<const char*> {};
-
-TEST_P(Golden, IsReadToTheLastByteAndEncodedToTheSame) {
-  const auto stream = golden(GetParam());
-  const auto json = test::description_of(stream);
-  const auto parsed = json.empty() ? StreamDescription{} : parse_description(json).value();
-  Recoder recoder(parsed);
-  recoder.footers = options_of(GetParam()).footers;
-  const auto result = walk(stream, recoder, options_of(GetParam()));
-  ASSERT_TRUE(result) << result.error().what();
-  EXPECT_TRUE(std::ranges::equal(recoder.out.data(), stream));
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Streams, Golden,
-    testing::Values("01-precopy-plain.bin", "02-precopy-noconfig-nofooter-novmdesc.bin",
-                    "03-config-capabilities-uuid.bin", "04-xbzrle.bin", "05-compress.bin",
-                    "06-return-path-to-dst.bin", "07-postcopy-to-dst.bin", "12-multifd-none-main.bin",
-                    "13-background-snapshot.bin", "15-pc-machine.bin", "microvm/kvm-useful.mig",
-                    "microvm/tcg-useful.mig", "microvm/tcg-min64.mig", "microvm/tcg-acpi.mig"),
-    [](const auto& instance) {
-      std::string name = instance.param;
-      std::ranges::replace_if(name, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');
-      return name;
-    });
 
 /// The text of one device in a description: from its brace to the matching one.
 std::string_view device_text(std::string_view json, std::string_view name, std::uint32_t instance) {
