@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/demo/command.h"
+#include "cli/inspect/command.h"
 #include "cli/qmp/command.h"
 
 namespace {
@@ -19,6 +20,7 @@ int run(int argc, char** argv) {
   application.require_subcommand(1);
   godwit::cli::CommandToRun command;
   godwit::cli::demo::add_command(application, command);
+  godwit::cli::inspect::add_command(application, command);
   godwit::cli::qmp::add_command(application, command);
   try {
     application.parse(argc, argv);
