@@ -1,4 +1,5 @@
-// Cuts the golden streams into seeds for the fuzz targets: make_seeds GOLDEN OUT writes OUT/TARGET/...
+// Cuts the golden streams into seeds for the fuzz targets: make_seeds OUT writes OUT/TARGET/...
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -32,7 +33,18 @@ class Seeds {
 /// parts.
 class Cutter final : public wire::test::Recoder {
  public:
-  Cutter(const wire::StreamDescription& description, Seeds& seeds) : Recoder(description), seeds_(seeds) {}
+  Cutter(const wire::StreamDescription& description, Seeds& seeds) : Recoder(description), seeds_(seeds) {
+    find_footers = true;
+  }
+
+  /// What is only whole at the end.
+  void finish() {
+    if (disk_records_.size() > 0)
+      seeds_.add("block_section", disk_records_.data(), std::string_view("\0", 1));
+    if (bitmap_chunks_.size() > 0) seeds_.add("bitmap_section", bitmap_chunks_.data());
+    if (colo_messages_.size() > 0)
+      seeds_.add("small_streams", colo_messages_.data(), std::string_view("\0", 1));
+  }
 
   Result<> on_configuration(const wire::Configuration& configuration) override {
     GODWIT_TRY(Recoder::on_configuration(configuration));
@@ -49,6 +61,11 @@ class Cutter final : public wire::test::Recoder {
       const char prefix[] = {static_cast<char>(i), static_cast<char>(header.version - oldest)};
       seeds_.add("field_table", out.data().subspan(start), std::string_view(prefix, 2));
     }
+    Output ended;
+    ended.bytes(out.data().subspan(start));
+    wire::encode_footer(ended, 5);
+    wire::encode_eof(ended);
+    seeds_.add("small_streams", ended.data(), "\3");
     Output frame;
     wire::encode_section_header(frame, type, header);
     wire::encode_footer(frame, header.id);
@@ -76,6 +93,28 @@ class Cutter final : public wire::test::Recoder {
     ram_ = 0;
     return {};
   }
+  Result<> on_mapped_block(const wire::BlockEntry& block, const wire::MappedRam& header,
+                           std::span<const std::uint64_t> bitmap) override {
+    Output head;
+    wire::encode_mapped_ram(head, header);
+    seeds_.add("small_streams", head.data(), "\1");
+    return Recoder::on_mapped_block(block, header, bitmap);
+  }
+  Result<> on_disk_record(const wire::DiskRecord& record, Input& in) override {
+    wire::encode_disk_record(disk_records_, record);
+    return Recoder::on_disk_record(record, in);
+  }
+  Result<> on_bitmap_chunk(const wire::BitmapChunk& chunk, const wire::BitmapReader& names,
+                           Input& in) override {
+    const std::size_t start = out.size();
+    GODWIT_TRY(Recoder::on_bitmap_chunk(chunk, names, in));
+    bitmap_chunks_.bytes(out.data().subspan(start));
+    return {};
+  }
+  Result<> on_colo_message(const wire::ColoMessage& message) override {
+    wire::encode_colo_message(colo_messages_, message);
+    return Recoder::on_colo_message(message);
+  }
   Result<> on_command(const wire::Command& command) override {
     const std::size_t start = out.size();
     GODWIT_TRY(Recoder::on_command(command));
@@ -92,14 +131,10 @@ class Cutter final : public wire::test::Recoder {
   std::size_t ram_ = 0;
   bool has_addresses_ = false;
   int pages_ = 0;
+  Output disk_records_;
+  Output bitmap_chunks_;
+  Output colo_messages_;
 };
-
-std::vector<std::byte> read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const auto bytes = wire::test::bytes_of(text);
-  return {bytes.begin(), bytes.end()};
-}
 
 /// Every device as it is after reset.
 void reset_states(Seeds& seeds) {
@@ -116,40 +151,45 @@ void reset_states(Seeds& seeds) {
   }
 }
 
-int cut(const fs::path& path, Seeds& seeds) {
-  const auto bytes = read(path);
-  const std::string name = path.filename();
-  if (name.ends_with("-to-src.bin")) {
-    seeds.add("return_path", bytes);
+int cut(const std::string& name, Seeds& seeds) {
+  constexpr std::size_t large = 256 * 1024;  // a fuzzer gets nowhere with more
+  const auto bytes = wire::test::golden(name);
+  seeds.add("small_streams", std::span(bytes).first(std::min<std::size_t>(bytes.size(), 16)), "\2");
+  if (name.contains("-to-src")) {
+    if (!name.contains("colo")) seeds.add("return_path", bytes);
+    seeds.add("inspect", bytes);
     return 0;
   }
-  if (name.contains("-channel")) {
+  if (name.contains("-channel") || name.contains("-urgent")) {
     const auto method = static_cast<char>(name.contains("zlib") ? 1 : name.contains("zstd") ? 2 : 0);
-    seeds.add("multifd", bytes, std::string_view(&method, 1));
+    if (name.contains("-channel")) seeds.add("multifd", bytes, std::string_view(&method, 1));
+    seeds.add("inspect", bytes);
     return 0;
   }
   const auto description = wire::parse_description(wire::test::description_of(bytes));
   Cutter cutter(description ? *description : wire::StreamDescription{}, seeds);
-  wire::WalkOptions options;
-  if (name.starts_with("02-")) options.configuration = options.footers = false;
+  const wire::WalkOptions options = wire::test::options_of(name);
+  cutter.footers = *options.footers;
+  cutter.recovery = !options.file_header;
   SpanInput in(bytes);
-  if (const auto result = wire::StreamWalker(in, cutter, options).run(); !result) {
-    std::fprintf(stderr, "%s: %s\n", path.c_str(), result.error().what().c_str());
+  if (const auto result = wire::StreamWalker(in, cutter, options).run(); !result && !name.contains("conn0")) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), result.error().what().c_str());
     return 1;
   }
-  seeds.add("stream", cutter.out.data());
+  cutter.finish();
+  if (cutter.out.size() > large) return 0;
+  seeds.add("inspect", cutter.out.data());
+  if (options.file_header) seeds.add("stream", cutter.out.data());
   return 0;
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 3) return 2;
-  Seeds seeds(arguments[2]);
+  if (count != 2) return 2;
+  Seeds seeds(arguments[1]);
   reset_states(seeds);
   int failed = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(arguments[1]))
-    if (entry.path().extension() == ".bin" || entry.path().extension() == ".mig")
-      failed |= cut(entry.path(), seeds);
+  for (const std::string& name : wire::test::golden_names()) failed |= cut(name, seeds);
   return failed;
 }
