@@ -15,6 +15,9 @@
 
 namespace godwit::vm {
 
+class InterruptChips;
+struct ChipOptions;
+
 /// Guest-physical memory that is backed by host memory. Page aligned; slots do not overlap.
 struct RamSlot {
   std::uint64_t guest_address = 0;
@@ -75,6 +78,10 @@ class Accelerator {
 
   /// The bus outlives the vCPU, the accelerator too.
   virtual Result<std::unique_ptr<Vcpu>> create_vcpu(unsigned index, Bus& bus) = 0;
+
+  /// The interrupt controllers of a machine that has some. Called once, after the vCPUs were made; they live
+  /// shorter than the accelerator and its vCPUs. Fails if the accelerator has none.
+  virtual Result<std::unique_ptr<InterruptChips>> create_chips(const ChipOptions& options);
 
   /// How writes of the guest to its RAM are noticed. Called once, after the vCPUs were made.
   virtual Result<std::unique_ptr<DirtyTracker>> create_dirty_tracker() = 0;

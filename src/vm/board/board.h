@@ -3,13 +3,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <godwit/device_section.h>
 #include <godwit/result.h>
 
 #include "vm/accel/accelerator.h"
+#include "vm/accel/interrupt_chips.h"
 #include "vm/board/memory_map.h"
+#include "vm/board/mmio_map.h"
 #include "vm/board/port_map.h"
 #include "vm/machine_config.h"
 
@@ -21,6 +24,7 @@ class Board : public Bus {
  public:
   /// Called, on any thread, with a piece of RAM that somebody other than a vCPU wrote.
   using MarkWritten = std::function<void(const MemoryMap::Piece&)>;
+  using Sections = std::vector<std::unique_ptr<DeviceSection>>;
 
   Board(MemoryMap memory, MarkWritten mark_written)
       : memory_(std::move(memory)), mark_written_(std::move(mark_written)) {}
@@ -31,8 +35,18 @@ class Board : public Bus {
   virtual Result<> reset() = 0;
   /// As a vCPU is after reset().
   virtual CpuState initial_cpu(unsigned index) const = 0;
-  /// The devices' sections, in their order.
-  virtual void add_sections(std::vector<std::unique_ptr<DeviceSection>>& sections) = 0;
+  /// The devices' sections, in their order: those before the vCPUs', those behind the section of a vCPU, and
+  /// the others.
+  virtual void add_first_sections(Sections& sections) { (void)sections; }
+  virtual void add_vcpu_sections(unsigned index, Sections& sections) { (void)index, (void)sections; }
+  virtual void add_sections(Sections& sections) = 0;
+  /// What the board's interrupt controllers should have; nothing if it has none.
+  virtual std::optional<ChipOptions> chip_options(const GuestClock& clock) const {
+    (void)clock;
+    return std::nullopt;
+  }
+  /// Once, before anything else but chip_options(), if there are some. They outlive the board's use.
+  virtual void use_chips(InterruptChips& chips) { (void)chips; }
   virtual void serial_input(std::span<const std::uint8_t> bytes) { (void)bytes; }
 
   // Bus
@@ -41,14 +55,15 @@ class Board : public Bus {
     ports_.write(port, size, value);
   }
   void read_memory(std::uint64_t guest_address, std::span<std::byte> into) override {
-    memory_.read(guest_address, into);
+    if (!mmio_.read(guest_address, into)) memory_.read(guest_address, into);
   }
   void write_memory(std::uint64_t guest_address, std::span<const std::byte> from) override {
-    memory_.write(guest_address, from, mark_written_);
+    if (!mmio_.write(guest_address, from)) memory_.write(guest_address, from, mark_written_);
   }
 
  protected:
   PortMap ports_;
+  MmioMap mmio_;
 
  private:
   const MemoryMap memory_;
