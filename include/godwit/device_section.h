@@ -25,6 +25,9 @@ class DeviceSection {
   virtual ~DeviceSection() = default;
   virtual const Identity& identity() const = 0;
 
+  /// Is it part of a stream now? What is not is still understood when it arrives.
+  virtual bool is_sent() { return true; }
+
   /// Appends the section's body to `out`, and to `description` the members of its JSON description after
   /// "instance_id", without braces: `"vmsd_name": "timer", "version": 2, "fields": [...]` (wire-format
   /// section 2.5).

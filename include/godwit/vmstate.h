@@ -116,6 +116,7 @@ Result<> load(const Table& table, std::byte* object, Input& in, std::uint32_t ve
 struct SectionHooks {
   std::function<Result<>()> before_save;
   std::function<Result<>()> after_load;
+  std::function<bool()> is_sent{};  ///< unset: always
 };
 
 std::unique_ptr<DeviceSection> make_section(std::string name, std::uint32_t instance,

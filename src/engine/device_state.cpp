@@ -38,7 +38,8 @@ Result<std::string> save_devices(Guest& guest, RunState state, const MigrationOp
     return {};
   };
 
-  for (const auto& section : guest.device_sections()) GODWIT_TRY(save(*section));
+  for (const auto& section : guest.device_sections())
+    if (section->is_sent()) GODWIT_TRY(save(*section));
   if (options.store_global_state || (state != RunState::running && state != RunState::paused)) {
     GlobalState global = GlobalState::of(state);
     GODWIT_TRY(save(*make_section(std::string(kGlobalState), 0, global_state_table(), global)));

@@ -13,14 +13,16 @@
 
 namespace godwit::vm {
 
-/// Owns the memory of one block or of none.
+/// Owns the memory of the RAM block, if there is one, and of the BIOS block behind it, if there is one.
 class GuestMemory {
  public:
-  static Result<GuestMemory> create(const MachineConfig& config);
+  /// `bios_size` bytes for a BIOS image; 0: the machine has none.
+  static Result<GuestMemory> create(const MachineConfig& config, std::uint64_t bios_size = 0);
   std::span<const RamBlock> blocks() const { return blocks_; }
 
  private:
   std::optional<memory::GuestRam> ram_;
+  std::optional<memory::GuestRam> bios_;
   std::vector<RamBlock> blocks_;
 };
 

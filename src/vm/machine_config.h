@@ -11,7 +11,24 @@
 
 namespace godwit::vm {
 
-enum class MachineKind : std::uint8_t { none, pc };
+enum class MachineKind : std::uint8_t { none, pc, microvm };
+
+/// What a migration of a microvm goes to, as far as that changes what is sent (x86-machine-state
+/// section 3.6).
+enum class Peer : std::uint8_t {
+  unknown,     ///< what every peer takes
+  kvm,         ///< with the kernel's clock in any case
+  translator,  ///< QEMU's own: without the kernel's clock, x87 registers in physical order
+};
+
+/// -machine microvm,...
+struct MicrovmOptions {
+  bool pic = true;
+  bool pit = true;
+  std::optional<bool> rtc;  ///< unset: where the accelerator is not KVM
+  bool serial = true;
+  Peer peer = Peer::unknown;
+};
 
 /// One -accel, in the order given: the first that can be used is used.
 struct AcceleratorRequest {
@@ -40,7 +57,9 @@ struct MachineConfig {
   std::string cpu_model;                         ///< as given to -cpu; empty: the accelerator's own choice
   unsigned vcpus = 1;
   std::optional<MemoryBackend> memory;  ///< unset: a machine without RAM (none without -m)
-  std::string first_disk;               ///< path of the raw image whose first sector is booted; may be empty
+  std::string bios;                     ///< path of the BIOS image; kind microvm
+  MicrovmOptions microvm;
+  std::string first_disk;  ///< path of the raw image whose first sector is booted; may be empty
   std::optional<Uuid> uuid;
   bool incoming = false;       ///< waits for a migration: starts in inmigrate
   bool start_stopped = false;  ///< -S

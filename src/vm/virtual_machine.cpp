@@ -1,11 +1,14 @@
 #include "vm/virtual_machine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "vm/accel/apic_coupling.h"
 #include "vm/accel/choose.h"
 #include "vm/accel/cpu_section.h"
+#include "vm/board/bios.h"
 
 namespace godwit::vm {
 
@@ -16,35 +19,40 @@ VirtualMachine::VirtualMachine(MachineConfig config, MachineObserver& observer)
       autostart_(!config_.start_stopped) {}
 
 Result<> VirtualMachine::build() {
-  GODWIT_ASSIGN(memory_, GuestMemory::create(config_));
+  BoardParts parts;
+  if (config_.kind == MachineKind::microvm) {
+    GODWIT_ASSIGN(parts.bios_image, read_bios(config_.bios));
+  }
+  GODWIT_ASSIGN(memory_, GuestMemory::create(config_, parts.bios_image.size()));
   marks_ = std::make_unique<memory::DirtyMarks>(memory_.blocks());
 
-  BoardParts parts;
+  GODWIT_TRY(choose_accelerator());
+  parts.is_kvm = accelerator_->name() == "kvm";
   if (!memory_.blocks().empty()) {
     parts.ram = memory_.blocks()[0].host;
     parts.ram_size = memory_.blocks()[0].size;
   }
+  if (memory_.blocks().size() > 1) parts.bios = memory_.blocks()[1].host;
   parts.mark_written = [this](const MemoryMap::Piece& piece) {
     marks_->mark_bytes(piece.block, piece.block_offset, piece.bytes.size());
   };
   parts.request_reset = [this] { observer_.on_guest_reset_request(); };
-  board_ = config_.kind == MachineKind::none ? make_none_board(config_, std::move(parts))
-                                             : make_pc_board(config_, std::move(parts));
+  parts.sends_clock = [this] { return sends_clock(); };
+  board_ = make_board(config_, std::move(parts));
 
-  GODWIT_TRY(choose_accelerator());
   GODWIT_TRY(accelerator_->map_ram(board_->memory().slots()));
   GODWIT_TRY(create_vcpus());
+  GODWIT_TRY(create_chips());
   GODWIT_ASSIGN(auto tracker, accelerator_->create_dirty_tracker());
   tracker_ = std::make_unique<memory::MarkedTracker>(std::move(tracker), *marks_);
   create_sections();
   // What an incoming migration brings, it does not need from the disk.
-  if (!config_.incoming) GODWIT_TRY(board_->reset());
+  GODWIT_TRY(config_.incoming ? board_->await_guest() : board_->reset());
   return reset_vcpus();
 }
 
 Result<> VirtualMachine::choose_accelerator() {
-  GODWIT_ASSIGN(auto chosen, vm::choose_accelerator(config_.accelerators, config_.cpu_model,
-                                                    config_.kind != MachineKind::none));
+  GODWIT_ASSIGN(auto chosen, vm::choose_accelerator(config_.accelerators, config_.cpu_model, config_.kind));
   if (!chosen.note.empty()) log::warn("{}", chosen.note);
   accelerator_ = std::move(chosen.accelerator);
   return {};
@@ -57,6 +65,15 @@ Result<> VirtualMachine::create_vcpus() {
   return {};
 }
 
+Result<> VirtualMachine::create_chips() {
+  const auto options = board_->chip_options(clock_);
+  if (!options) return {};
+  GODWIT_ASSIGN(chips_, accelerator_->create_chips(*options));
+  board_->use_chips(*chips_);
+  apic_states_.resize(vcpus_.size());
+  return {};
+}
+
 // ---- sections
 
 void VirtualMachine::create_sections() {
@@ -66,7 +83,12 @@ void VirtualMachine::create_sections() {
     return static_cast<std::int64_t>(cpu_states_[0].tsc);
   };
   sections_.push_back(clock_.section(ticks, [this](std::int64_t loaded) { loaded_ticks_ = loaded; }));
-  for (unsigned index = 0; index < vcpus_.size(); ++index) add_cpu_sections(index);
+  board_->add_first_sections(sections_);
+  for (unsigned index = 0; index < vcpus_.size(); ++index) {
+    add_cpu_sections(index);
+    board_->add_vcpu_sections(index, sections_);
+    if (chips_) add_apic_section(index);
+  }
   board_->add_sections(sections_);
 }
 
@@ -74,10 +96,41 @@ void VirtualMachine::add_cpu_sections(unsigned index) {
   CpuState& state = cpu_states_[index];
   sections_.push_back(
       make_section("cpu_common", index, cpu_common_table(), state,
-                   {.before_save = [this, index] { return read_cpu(index); }, .after_load = {}}));
+                   {.before_save = [this, index] { return read_cpu_to_save(index); }, .after_load = {}}));
   sections_.push_back(
       make_section("cpu", index, cpu_table(), state,
-                   {.before_save = {}, .after_load = [this, index] { return write_cpu(index); }}));
+                   {.before_save = {}, .after_load = [this, index] { return take_loaded_cpu(index); }}));
+}
+
+void VirtualMachine::add_apic_section(unsigned index) {
+  const auto after_load = [this, index]() -> Result<> {
+    GODWIT_TRY(chips_->set_apic(index, apic_states_[index]));
+    return write_cpu(index);  // its start-up state and its deadline depend on the APIC
+  };
+  sections_.push_back(
+      make_apic_section(apic_states_[index], index, {.before_save = {}, .after_load = after_load}));
+}
+
+Result<> VirtualMachine::read_cpu_to_save(unsigned index) {
+  GODWIT_TRY(read_cpu(index));
+  if (chips_) {
+    GODWIT_ASSIGN(apic_states_[index], chips_->apic(index));
+    couple_for_saving(cpu_states_[index], apic_states_[index]);
+  }
+  if (config_.microvm.peer == Peer::translator) order_for_translator(cpu_states_[index]);
+  return {};
+}
+
+Result<> VirtualMachine::take_loaded_cpu(unsigned index) {
+  CpuState& state = cpu_states_[index];
+  if (is_from_translator(state)) accept_from_translator(state);
+  return write_cpu(index);
+}
+
+bool VirtualMachine::sends_clock() const {
+  if (config_.microvm.peer != Peer::unknown) return config_.microvm.peer == Peer::kvm;
+  // A guest that reads the clock can run nowhere else; the others do not miss it.
+  return std::ranges::any_of(cpu_states_, [](const CpuState& state) { return state.kvm_system_time & 1; });
 }
 
 Result<> VirtualMachine::read_cpu(unsigned index) {
@@ -88,9 +141,10 @@ Result<> VirtualMachine::read_cpu(unsigned index) {
 }
 
 Result<> VirtualMachine::write_cpu(unsigned index) {
-  CpuState& state = cpu_states_[index];
+  CpuState state = cpu_states_[index];
   // A translator's sections have the counter in `timer` only.
   if (state.tsc == 0) state.tsc = static_cast<std::uint64_t>(loaded_ticks_);
+  if (chips_) couple_after_loading(state, apic_states_[index]);
   Result<> done;
   vcpus_[index].call([&](Vcpu& vcpu) { done = vcpu.set_state(state); });
   GODWIT_TRY(std::move(done));
@@ -101,6 +155,10 @@ Result<> VirtualMachine::write_cpu(unsigned index) {
 Result<> VirtualMachine::reset_vcpus() {
   for (unsigned index = 0; index < vcpus_.size(); ++index) {
     cpu_states_[index] = board_->initial_cpu(index);
+    if (chips_) {
+      apic_states_[index] = reset_apic(index);
+      GODWIT_TRY(chips_->set_apic(index, apic_states_[index]));
+    }
     GODWIT_TRY(write_cpu(index));
   }
   return {};
@@ -130,7 +188,9 @@ Result<> VirtualMachine::change_state(RunState next) {
   if (was_running && !will_run) {
     vcpus_.stop();
     clock_.stop();
+    if (chips_) GODWIT_TRY(chips_->stopped());
   }
+  if (!was_running && will_run && chips_) GODWIT_TRY(chips_->starting());
   GODWIT_TRY(state_.to(next));
   if (!was_running && will_run) {
     clock_.start();

@@ -11,6 +11,7 @@
 #include "memory/dirty_marks.h"
 #include "memory/marked_tracker.h"
 #include "vm/accel/accelerator.h"
+#include "vm/accel/interrupt_chips.h"
 #include "vm/accel/vcpu_set.h"
 #include "vm/board/board.h"
 #include "vm/guest_clock.h"
@@ -61,7 +62,12 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   Result<> create_vcpus();
   void create_sections();
   void add_cpu_sections(unsigned index);
+  void add_apic_section(unsigned index);
+  Result<> create_chips();
   Result<> read_cpu(unsigned index);
+  Result<> read_cpu_to_save(unsigned index);
+  Result<> take_loaded_cpu(unsigned index);
+  bool sends_clock() const;
   Result<> write_cpu(unsigned index);
   Result<> reset_vcpus();
 
@@ -79,8 +85,10 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   std::unique_ptr<Accelerator> accelerator_;
   std::unique_ptr<DirtyTracker> tracker_;
   VcpuSet vcpus_;
-  std::vector<CpuState> cpu_states_;  ///< what the sections are saved from and loaded into
-  std::int64_t loaded_ticks_ = 0;     ///< the time stamp counter of a sender that keeps it beside the vCPUs
+  std::unique_ptr<InterruptChips> chips_;  ///< none: the board has no interrupt controllers
+  std::vector<CpuState> cpu_states_;       ///< what the sections are saved from and loaded into
+  std::vector<ApicState> apic_states_;     ///< likewise
+  std::int64_t loaded_ticks_ = 0;  ///< the time stamp counter of a sender that keeps it beside the vCPUs
   std::vector<std::unique_ptr<DeviceSection>> sections_;
 
   mutable std::mutex state_mutex_;  // guards what follows

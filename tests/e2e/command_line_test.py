@@ -17,7 +17,7 @@ class CommandLine(unittest.TestCase):
         self.refused("-m", names="-m: requires an argument")
         self.refused("-m", "1x", names="-m 1x: Parameter 'size'")
         self.refused("-machine", "vax", names="unsupported machine type 'vax'")
-        self.refused("-machine", "microvm", names="'microvm' is not built yet")
+        self.refused("-machine", "microvm", names="needs a BIOS image")
         self.refused("-object", "tls-creds-psk,id=t,dir=/,endpoint=client", names="'tls-creds-psk' are not built yet")
         self.refused("-kernel", "f", names="not built yet")
         self.refused("-incoming", "cpr,addr.transport=socket", names="not built yet")

@@ -13,9 +13,11 @@
 namespace godwit::vm {
 namespace {
 
-Result<std::unique_ptr<Accelerator>> open_kvm(const AcceleratorRequest& request,
-                                              const std::string& cpu_model) {
-  return KvmAccelerator::open({.dirty_ring_size = request.dirty_ring_size, .cpu_model = cpu_model});
+Result<std::unique_ptr<Accelerator>> open_kvm(const AcceleratorRequest& request, const std::string& cpu_model,
+                                              MachineKind kind) {
+  return KvmAccelerator::open({.dirty_ring_size = request.dirty_ring_size,
+                               .cpu_model = cpu_model,
+                               .interrupt_controllers = kind == MachineKind::microvm});
 }
 
 Result<std::unique_ptr<Accelerator>> open_unicorn() {
@@ -29,7 +31,8 @@ Result<std::unique_ptr<Accelerator>> open_unicorn() {
 }  // namespace
 
 Result<ChosenAccelerator> choose_accelerator(const std::vector<AcceleratorRequest>& requests,
-                                             const std::string& cpu_model, bool has_vcpus) {
+                                             const std::string& cpu_model, MachineKind kind) {
+  const bool has_vcpus = kind != MachineKind::none;
   const std::vector<AcceleratorRequest> defaults = {{.name = "kvm"}, {.name = "tcg"}};
   std::optional<Error> kvm_error;
   std::optional<Error> last_error;
@@ -40,7 +43,7 @@ Result<ChosenAccelerator> choose_accelerator(const std::vector<AcceleratorReques
       if (!kvm_error) break;
     }
     if (request.name == "kvm") {
-      auto kvm = open_kvm(request, cpu_model);
+      auto kvm = open_kvm(request, cpu_model, kind);
       if (kvm) return ChosenAccelerator{std::move(*kvm), {}};
       kvm_error = last_error = std::move(kvm).error();
     } else if (request.name == "tcg") {

@@ -16,9 +16,9 @@ struct ChosenAccelerator {
 };
 
 /// The first request that can be used wins; names nobody knows are skipped. No request at all: kvm, then tcg.
-/// Where kvm was asked for and cannot be used, Unicorn stands in, and the note says so. `has_vcpus` false: a
-/// machine without processors, for which nothing needs to be executed.
+/// Where kvm was asked for and cannot be used, Unicorn stands in, and the note says so. Machine `none`
+/// has no processors, so nothing needs to be executed; a microvm needs interrupt controllers.
 Result<ChosenAccelerator> choose_accelerator(const std::vector<AcceleratorRequest>& requests,
-                                             const std::string& cpu_model, bool has_vcpus);
+                                             const std::string& cpu_model, MachineKind kind);
 
 }  // namespace godwit::vm

@@ -90,7 +90,7 @@ void add_system(Table& table) {
       .field("env.mtrr_deftype", &CpuState::mtrr_default)
       .structure("env.mtrr_var", &CpuState::mtrr_variable, variable_mtrr_table())
       .field("env.interrupt_injected", &CpuState::interrupt_injected, in_range(-1, 255))
-      .field("env.mp_state", &CpuState::mp_state)
+      .field("env.mp_state", &CpuState::mp_state, in_range(0, mp_state::sipi_received))
       .field("env.tsc", &CpuState::tsc)
       .field("env.exception_nr", &CpuState::exception, in_range(-1, 31))
       .field("env.soft_interrupt", &CpuState::soft_interrupt)

@@ -44,7 +44,9 @@ inline constexpr std::uint64_t svm = 1u << 12;
 namespace mp_state {
 inline constexpr std::uint32_t runnable = 0;
 inline constexpr std::uint32_t uninitialized = 1;  ///< waits for INIT and SIPI
+inline constexpr std::uint32_t init_received = 2;  ///< waits for SIPI
 inline constexpr std::uint32_t halted = 3;
+inline constexpr std::uint32_t sipi_received = 4;
 }  // namespace mp_state
 
 struct Segment {

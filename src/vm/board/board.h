@@ -33,6 +33,8 @@ class Board : public Bus {
 
   /// Puts the devices, and the RAM that firmware would fill, as after power-on.
   virtual Result<> reset() = 0;
+  /// The same for a machine whose guest is going to arrive: what comes with it is left alone.
+  virtual Result<> await_guest() { return {}; }
   /// As a vCPU is after reset().
   virtual CpuState initial_cpu(unsigned index) const = 0;
   /// The devices' sections, in their order: those before the vCPUs', those behind the section of a vCPU, and
@@ -71,13 +73,19 @@ class Board : public Bus {
 };
 
 struct BoardParts {
-  std::byte* ram = nullptr;    ///< host memory of the RAM block, null when there is none
-  std::uint64_t ram_size = 0;  ///< bytes
+  std::byte* ram = nullptr;           ///< host memory of the RAM block, null when there is none
+  std::uint64_t ram_size = 0;         ///< bytes
+  std::byte* bios = nullptr;          ///< host memory of the BIOS block, of a machine that has one
+  std::vector<std::byte> bios_image;  ///< what reset() puts there; as large as the block
+  bool is_kvm = false;                ///< the accelerator is KVM
+  std::function<bool()> sends_clock;  ///< is the kernel's clock part of a stream? May be empty
   Board::MarkWritten mark_written;
   std::function<void()> request_reset;  ///< the guest asks for a reset; on a vCPU thread
 };
 
 std::unique_ptr<Board> make_none_board(const MachineConfig& config, BoardParts parts);
 std::unique_ptr<Board> make_pc_board(const MachineConfig& config, BoardParts parts);
+std::unique_ptr<Board> make_microvm_board(const MachineConfig& config, BoardParts parts);
+std::unique_ptr<Board> make_board(const MachineConfig& config, BoardParts parts);
 
 }  // namespace godwit::vm

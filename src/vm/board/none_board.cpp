@@ -20,4 +20,16 @@ std::unique_ptr<Board> make_none_board(const MachineConfig&, BoardParts parts) {
   return std::make_unique<NoneBoard>(MemoryMap(std::move(slots)), std::move(parts.mark_written));
 }
 
+std::unique_ptr<Board> make_board(const MachineConfig& config, BoardParts parts) {
+  switch (config.kind) {
+    case MachineKind::none:
+      return make_none_board(config, std::move(parts));
+    case MachineKind::microvm:
+      return make_microvm_board(config, std::move(parts));
+    case MachineKind::pc:
+      break;
+  }
+  return make_pc_board(config, std::move(parts));
+}
+
 }  // namespace godwit::vm

@@ -12,6 +12,10 @@ class PortDevice {
   virtual ~PortDevice() = default;
   virtual std::uint8_t read(unsigned offset) = 0;
   virtual void write(unsigned offset, std::uint8_t value) = 0;
+
+  /// An access of 2 or 4 bytes that lies in the device as a whole. Here: one per byte, lowest port first.
+  virtual std::uint32_t read_wide(unsigned offset, unsigned size);
+  virtual void write_wide(unsigned offset, unsigned size, std::uint32_t value);
 };
 
 /// Filled before the machine starts, unchanged afterwards, so thread-safe.
@@ -22,8 +26,8 @@ class PortMap {
     ranges_.push_back({first, count, &device});
   }
 
-  /// An access of several bytes is one access per byte, lowest port first. A port nobody has reads as all
-  /// ones.
+  /// An access of several bytes that is not all one device's is one access per byte, lowest port first. A
+  /// port nobody has reads as all ones.
   std::uint32_t read(std::uint16_t port, unsigned size) const;
   void write(std::uint16_t port, unsigned size, std::uint32_t value) const;
 

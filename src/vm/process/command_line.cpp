@@ -29,6 +29,13 @@ Result<> choose_machine(Draft& draft) {
   if (machine.vcpus > type->most_vcpus)
     return fail("Invalid SMP CPUs {}. The max CPUs supported by machine '{}' is {}", machine.vcpus,
                 type->name, type->most_vcpus);
+  if (machine.kind != MachineKind::microvm) {
+    if (!machine.bios.empty()) return fail("-bios is for machine microvm; '{}' boots without", type->name);
+    return check_foreign_properties(draft.microvm_properties);
+  }
+  if (machine.bios.empty()) return fail("machine microvm needs a BIOS image: -bios FILE");
+  if (auto applied = apply_microvm_properties(draft.microvm_properties, machine.microvm); !applied)
+    return std::unexpected(std::move(applied).error().in("-machine microvm"));
   return {};
 }
 
@@ -86,8 +93,8 @@ Result<> choose_disk(Draft& draft) {
     disks.push_back(&*found);
   }
   if (disks.size() > 1) return fail("a second disk is not built yet");
-  if (!disks.empty() && draft.result.machine.kind == MachineKind::none)
-    return fail("the machine 'none' has no disks");
+  if (!disks.empty() && draft.result.machine.kind != MachineKind::pc)
+    return fail("the machine '{}' has no disks", draft.result.machine.machine_name);
   if (!disks.empty()) draft.result.machine.first_disk = disks.front()->file;
   return {};
 }

@@ -89,7 +89,7 @@ TEST(CommandLine, MachineNames) {
   EXPECT_EQ(none.machine.machine_name, "none");
   EXPECT_FALSE(none.machine.memory);
   EXPECT_THAT(good("-machine help").answer.value_or(""), HasSubstr("pc-q35-1.0"));
-  EXPECT_EQ(error_of("-machine microvm"), "-machine microvm: the machine type 'microvm' is not built yet");
+  EXPECT_EQ(error_of("-machine microvm"), "machine microvm needs a BIOS image: -bios FILE");
   EXPECT_EQ(error_of("-machine vax"),
             "-machine vax: unsupported machine type 'vax'. Use -machine help to list supported machines");
 }

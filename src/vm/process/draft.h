@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vm/process/command_line.h"
+#include "vm/process/microvm_options.h"
 
 namespace godwit::vm {
 
@@ -21,6 +22,7 @@ struct DriveDraft {
 struct Draft {
   CommandLine result;
   std::string machine_type;
+  MachineProperties microvm_properties;      ///< of all -machine
   std::optional<std::uint64_t> memory_size;  ///< bytes; -m
   std::string memory_path;                   ///< -mem-path
   bool preallocate = false;                  ///< -mem-prealloc

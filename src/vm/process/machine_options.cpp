@@ -34,9 +34,9 @@ Result<> add_accelerator(Draft& draft, OptionValues& values) {
 
 /// Properties that say how a machine is to be built which ours never is, or that change nothing for it.
 void ignore_machine_properties(OptionValues& values) {
-  values.ignore({"graphics", "usb", "vmport", "dump-guest-core", "mem-merge", "aux-ram-share",
-                 "kernel-irqchip", "smm", "hpet", "acpi", "nvdimm", "sata", "smbus", "pit", "i8042", "hmat",
-                 "max-ram-below-4g", "max-fw-size", "fd-bootchk"});
+  values.ignore({"graphics", "usb", "vmport", "dump-guest-core", "mem-merge", "aux-ram-share", "smm", "hpet",
+                 "nvdimm", "sata", "smbus", "i8042", "hmat", "max-ram-below-4g", "max-fw-size",
+                 "fd-bootchk"});
 }
 
 }  // namespace
@@ -71,9 +71,15 @@ Result<> machine(Draft& draft, const std::string& argument) {
   if (auto id = values.take("memory-backend")) draft.result.process.ram_backend = *std::move(id);
   GODWIT_ASSIGN(const auto no_description, values.take_flag("suppress-vmdesc"));
   if (no_description) draft.result.machine.suppress_description = *no_description;
+  take_microvm_properties(values, draft.microvm_properties);
   ignore_machine_properties(values);
   const auto unknown = values.remaining();
   if (!unknown.empty()) return fail("Property '{}' not found", unknown.front());
+  return {};
+}
+
+Result<> bios(Draft& draft, const std::string& argument) {
+  draft.result.machine.bios = argument;
   return {};
 }
 

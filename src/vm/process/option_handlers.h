@@ -13,6 +13,7 @@ namespace godwit::vm::options {
 Result<> accelerator(Draft& draft, const std::string& argument);
 Result<> enable_kvm(Draft& draft, const std::string& argument);
 Result<> machine(Draft& draft, const std::string& argument);
+Result<> bios(Draft& draft, const std::string& argument);
 Result<> cpu(Draft& draft, const std::string& argument);
 Result<> smp(Draft& draft, const std::string& argument);
 Result<> memory(Draft& draft, const std::string& argument);

@@ -15,6 +15,7 @@ constexpr Option table[] = {
     {"machine", "[type=]NAME[,memory-backend=ID][,suppress-vmdesc=on]", "the machine; 'help' lists them",
      options::machine},
     {"M", "NAME", "the same", options::machine},
+    {"bios", "FILE", "the BIOS image of machine microvm; a multiple of 64 KiB", options::bios},
     {"accel", "NAME[,dirty-ring-size=N]", "kvm, tcg or qtest; of several the first that can be used",
      options::accelerator},
     {"enable-kvm", "", "-accel kvm", options::enable_kvm},

@@ -15,7 +15,7 @@ bool has_kvm() {
 }
 
 bool has_unicorn() {
-  const auto chosen = choose_accelerator({{.name = "tcg"}}, "", true);
+  const auto chosen = choose_accelerator({{.name = "tcg"}}, "", MachineKind::pc);
   return chosen.has_value();
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "memory/kvm_dirty_log_tracker.h"
 #include "vm/accel/kvm/kvm_abi.h"
+#include "vm/accel/kvm/kvm_chips.h"
 #include "vm/accel/kvm/kvm_cpuid.h"
 #include "vm/accel/kvm/kvm_vcpu.h"
 
@@ -119,6 +120,10 @@ Result<std::unique_ptr<Vcpu>> KvmAccelerator::create_vcpu(unsigned index, Bus& b
       UniqueFd(fd), run_size_, index, bus,
       {.cpuid = cpuid_, .msr_indices = msr_indices_, .has_apic = options_.interrupt_controllers},
       [this] { return reap_dirty_rings(); });
+}
+
+Result<std::unique_ptr<InterruptChips>> KvmAccelerator::create_chips(const ChipOptions& options) {
+  return KvmChips::create(vm_, vcpu_fds_, options);
 }
 
 Result<std::unique_ptr<DirtyTracker>> KvmAccelerator::create_dirty_tracker() {

@@ -29,6 +29,7 @@ class KvmAccelerator final : public Accelerator {
   std::string_view name() const override { return "kvm"; }
   Result<> map_ram(std::span<const RamSlot> slots) override;
   Result<std::unique_ptr<Vcpu>> create_vcpu(unsigned index, Bus& bus) override;
+  Result<std::unique_ptr<InterruptChips>> create_chips(const ChipOptions& options) override;
   Result<std::unique_ptr<DirtyTracker>> create_dirty_tracker() override;
 
  private:

@@ -204,6 +204,10 @@ Result<> set_events(int fd, const CpuState& state) {
   events.nmi.injected = state.nmi_injected;
   events.nmi.pending = state.nmi_pending;
   events.nmi.masked = state.nmi_masked;
+  if (state.mp_state == mp_state::sipi_received) {
+    events.flags |= KVM_VCPUEVENT_VALID_SIPI_VECTOR;
+    events.sipi_vector = state.sipi_vector;
+  }
   return set_part(fd, KVM_SET_VCPU_EVENTS, events, "pending events");
 }
 
@@ -255,6 +259,13 @@ Result<> KvmStateAccess::prepare(int fd, unsigned index, const KvmCpuTraits& tra
 }
 
 Result<> KvmStateAccess::get(CpuState& state) const {
+  if (has_apic_) {
+    // First: KVM takes a start-up that has come in when it is asked.
+    kvm_mp_state mp{};
+    GODWIT_TRY(get_part(fd_, KVM_GET_MP_STATE, mp, "the start-up state"));
+    state.mp_state = mp.mp_state;
+    state.halted = mp.mp_state == KVM_MP_STATE_HALTED;
+  }
   GODWIT_TRY(get_registers(fd_, state));
   GODWIT_TRY(get_special_registers(fd_, state));
   if (has_sregs2_) GODWIT_TRY(get_page_directory_pointers(fd_, state));
@@ -265,12 +276,6 @@ Result<> KvmStateAccess::get(CpuState& state) const {
   GODWIT_TRY(get_msrs(state));
   GODWIT_TRY(get_events(fd_, state));
   GODWIT_TRY(get_debug_registers(fd_, state));
-  if (has_apic_) {
-    kvm_mp_state mp{};
-    GODWIT_TRY(get_part(fd_, KVM_GET_MP_STATE, mp, "the start-up state"));
-    state.mp_state = mp.mp_state;
-    state.halted = mp.mp_state == KVM_MP_STATE_HALTED;
-  }
   const int khz = ::ioctl(fd_, KVM_GET_TSC_KHZ, 0ul);
   state.tsc_khz = std::max(khz, 0);
   state.hflags = derive_hflags(state);
