@@ -1,0 +1,180 @@
+"""A microvm with a guest that checks its own memory, under Godwit or QEMU, and moves of it from one to the other.
+
+The guest prints a line every 2^LINESHIFT passes: pass, errors, timer ticks. What all the machines it ran on printed
+is one text; a byte lost or sent twice anywhere shows in it.
+"""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import vm_process as vmm
+from vm_process import GODWIT, QEMU, Failure, Vm
+
+LINE_SHIFT = 5
+LINE = re.compile(rb"P([0-9a-f]{8}) E([0-9a-f]{8}) T([0-9a-f]{8})\r\n")
+LINE_BYTES = 31
+DEVICES = {"x-option-roms": "off", "auto-kernel-cmdline": "off", "acpi": "off", "isa-serial": "on",
+           "pic": "off", "pit": "off", "rtc": "off"}
+
+
+def have_assembler():
+    return bool(shutil.which("gcc") and shutil.which("ld"))
+
+
+def build_payload(directory, *defines):
+    """The firmware image; defines such as LONG=1, TICK=1, FP=1."""
+    source = os.path.join(vmm.DATA, "microvm", "payload.S")
+    name = "%s/payload-%s" % (directory, "-".join(defines).replace("=", ""))
+    options = ["-D" + d for d in defines + ("LINESHIFT=%d" % LINE_SHIFT,)]
+    subprocess.run(["gcc", "-c", "-m32", *options, source, "-o", name + ".o"], check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0xffff0000", "--oformat", "binary", name + ".o", "-o",
+                    name + ".bin"], check=True)
+    return name + ".bin"
+
+
+class Side:
+    """A program and its accelerator. `peer`: what Godwit is told about who it sends to."""
+
+    def __init__(self, program, accelerator, **properties):
+        self.program, self.accelerator, self.properties = program, accelerator, properties
+
+    def __repr__(self):
+        return "%s/%s" % ("godwit" if self.program == GODWIT else "qemu", self.accelerator)
+
+    def to(self, other):
+        """This side, told who gets the guest next."""
+        if self.program != GODWIT or other.accelerator != "tcg" or other.program == GODWIT:
+            return self
+        return Side(self.program, self.accelerator, **self.properties, **{"x-peer": "tcg"})
+
+
+class Console:
+    """The serial lines of all the machines that the guest has been on, as one text."""
+
+    def __init__(self, directory):
+        self.path, self.text, self.lines = directory + "/console", b"", []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(4)
+        self.listener.settimeout(vmm.DEADLINE_S)
+
+    def arguments(self):
+        return ["-chardev", "socket,id=console,path=" + self.path, "-serial", "chardev:console"]
+
+    def accept(self):
+        return self.listener.accept()[0]
+
+    def take(self, data):
+        self.text += data
+        while len(self.text) >= LINE_BYTES:
+            match = LINE.match(self.text)
+            if not match:
+                raise Failure("the guest said %r" % self.text[:80])
+            self.text = self.text[match.end():]
+            self.lines.append(tuple(int(n, 16) for n in match.groups()))
+
+    def check(self):
+        """Every line follows on the one before."""
+        before = None
+        for line in self.lines:
+            if line[1] != 0:
+                raise Failure("the guest found %d errors: %r" % (line[1], self.lines[-4:]))
+            if before and line[0] != before[0] + (1 << LINE_SHIFT):
+                raise Failure("pass %d follows on pass %d" % (line[0], before[0]))
+            if before and line[2] < before[2]:
+                raise Failure("%d ticks follow on %d" % (line[2], before[2]))
+            before = line
+
+    def close(self):
+        self.listener.close()
+
+
+class Machine:
+    """One microvm, with its end of the console."""
+
+    def __init__(self, side, directory, console, bios, cpus=1, incoming=False, devices=None, extra=(), memory="2M"):
+        self.side, self.console = side, console
+        properties = {**DEVICES, **(devices or {}), **side.properties}
+        cpu = [] if side.accelerator == "tcg" else ["-cpu", "qemu64,-pni"]
+        machine = "microvm," + ",".join("%s=%s" % p for p in properties.items())
+        self.vm = Vm(side.program, "-M", machine, "-accel", side.accelerator, *cpu, "-m", memory, "-smp", str(cpus),
+                     "-no-user-config", "-bios", bios, *console.arguments(), *(["-incoming", "defer"] if incoming else []),
+                     *extra, directory=directory)
+        try:
+            self.socket = console.accept()
+            # All the time: a socket that carries single bytes is full after some hundred of them.
+            self.said, self.ended, self.arrived = b"", False, threading.Condition()
+            self.reader = threading.Thread(target=self.read, daemon=True)
+            self.reader.start()
+            self.vm.qmp.capabilities(events=True)
+        except BaseException:
+            self.vm.end()
+            raise
+        self.qmp = self.vm.qmp
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def read(self):
+        while True:
+            try:
+                data = self.socket.recv(1 << 16)
+            except OSError:
+                data = b""
+            with self.arrived:
+                self.said += data
+                self.ended = not data
+                self.arrived.notify_all()
+                if self.ended:
+                    return
+
+    def end(self):
+        """Ends the machine; what it said to the last is on the console then."""
+        if self.socket.fileno() < 0:
+            return
+        self.vm.end()
+        self.reader.join(vmm.DEADLINE_S)
+        self.socket.close()
+        self.take_what_was_said()
+
+    def take_what_was_said(self):
+        with self.arrived:
+            data, self.said = self.said, b""
+        self.console.take(data)
+        self.console.check()
+
+    def wait_for_lines(self, count, timeout=vmm.DEADLINE_S):
+        """Until `count` more lines have come from this machine."""
+        goal, end = len(self.console.lines) + count, time.monotonic() + timeout
+        while len(self.console.lines) < goal:
+            with self.arrived:
+                self.arrived.wait_for(lambda: self.said or self.ended, max(0, end - time.monotonic()))
+                silent = not self.said
+            if silent:
+                raise Failure("%r is silent: %r, %s" % (self.side, self.console.lines[-2:], self.vm.stderr()))
+            self.take_what_was_said()
+
+    def wait_for_ticks(self, count):
+        first = self.console.lines[-1][2]
+        while self.console.lines[-1][2] < first + count:
+            self.wait_for_lines(1)
+
+
+def move(source, destination, uri, return_path=False):
+    """The running guest, live."""
+    source.qmp.capabilities(**{"return-path": return_path})
+    destination.qmp.capabilities(**{"return-path": return_path})
+    destination.qmp.command("migrate-incoming", uri=uri)
+    if uri.startswith("tcp:"):
+        address = destination.qmp.command("query-migrate")["socket-address"][0]
+        uri = "tcp:127.0.0.1:" + address["port"]
+    source.qmp.command("migrate", uri=uri)
+    source.qmp.wait("completed")
+    destination.qmp.wait("completed")
