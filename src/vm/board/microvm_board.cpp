@@ -1,11 +1,13 @@
 // Machine `microvm`: RAM, a BIOS image, interrupt controllers, and the few devices around them
 // (x86-machine-state section 1).
 #include <array>
+#include <chrono>
 #include <optional>
 
 #include "vm/board/board.h"
 #include "vm/board/microvm_memory.h"
 #include "vm/devices/fw_cfg.h"
+#include "vm/devices/rtc.h"
 #include "vm/devices/serial.h"
 #include "vm/devices/tpr_opt_state.h"
 #include "vm/devices/virtio_slot.h"
@@ -14,7 +16,7 @@ namespace godwit::vm {
 namespace {
 
 constexpr std::uint16_t com1_port = 0x3f8;
-constexpr unsigned com1_line = 4;
+constexpr unsigned com1_line = 4, rtc_line = 8;
 constexpr std::uint64_t virtio_base = 0xfeb00000;
 constexpr unsigned virtio_slots = 8;
 
@@ -54,6 +56,7 @@ class MicrovmBoard final : public Board {
         has_tpr_opt_(parts.ram_size >= least_ram_for_tpr_opt),
         fw_cfg_(*this),
         serial_(config.serial_output, [this](bool level) { set_line(com1_line, level); }) {
+    if (options_.rtc.value_or(!parts.is_kvm)) add_rtc(parts.ram_size);
     fill_fw_cfg(config, parts.ram_size);
     ports_.add(FwCfg::first_port, FwCfg::port_count, fw_cfg_);
     if (options_.serial) ports_.add(com1_port, Serial::register_count, serial_);
@@ -69,6 +72,7 @@ class MicrovmBoard final : public Board {
   Result<> await_guest() override {
     fw_cfg_.reset();
     serial_.reset();
+    if (rtc_) rtc_->reset();
     GODWIT_TRY(chips_->set_ioapic({}));
     for (const unsigned which : {PicState::master, PicState::slave})
       GODWIT_TRY(chips_->set_pic(which, idle_pic()));
@@ -110,6 +114,7 @@ class MicrovmBoard final : public Board {
           make_pit_section(pit_, hooks(
                                      pit_, [this] { return chips_->pit(); },
                                      [this](const auto& state) { return chips_->set_pit(state); })));
+    if (rtc_) sections.push_back(rtc_->section());
     if (options_.serial) sections.push_back(serial_.section());
   }
 
@@ -129,6 +134,15 @@ class MicrovmBoard final : public Board {
               return {};
             },
             .after_load = [&state, set]() -> Result<> { return set(state); }};
+  }
+
+  void add_rtc(std::uint64_t ram_size) {
+    const auto wall_ns = [] {
+      const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+      return static_cast<std::int64_t>(std::chrono::nanoseconds(since_1970).count());
+    };
+    rtc_.emplace(wall_ns, [this](bool level) { set_line(rtc_line, level); }, ram_size);
+    ports_.add(Rtc::first_port, Rtc::port_count, *rtc_);
   }
 
   void fill_fw_cfg(const MachineConfig& config, std::uint64_t ram_size) {
@@ -167,6 +181,7 @@ class MicrovmBoard final : public Board {
   InterruptChips* chips_ = nullptr;
   FwCfg fw_cfg_;
   Serial serial_;
+  std::optional<Rtc> rtc_;
   VirtioSlot virtio_slot_;
 
   // what the sections are saved from and loaded into

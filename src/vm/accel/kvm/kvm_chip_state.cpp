@@ -212,6 +212,7 @@ PitState from_kvm(const kvm_pit_state2& from, std::int64_t kernel_now, std::int6
     channel.bcd = kernel.bcd;
     channel.gate = kernel.gate;
     channel.count_load_time = kernel.count_load_time - kernel_now + now;
+    channel.next_transition_time = 0;  // only channel 0's output does something
   }
   to.channels[0].next_transition_time = pit_next_transition(to.channels[0], now);
   return to;
