@@ -182,9 +182,9 @@ class Refusals(MicrovmTest):
                 self.assertEqual(there.vm.wait_exit(), 1)
                 for text in texts:
                     self.assertIn(text, there.vm.stderr())
-                self.assertTrue(here.qmp.command("query-status")["running"])
                 here.wait_for_lines(2)
                 here.wait_for_ticks(2)
+                self.assertTrue(here.qmp.command("query-status")["running"])
             finally:
                 there.end()
 
@@ -215,8 +215,8 @@ class Refusals(MicrovmTest):
                 here.qmp.wait("failed")
                 self.assertEqual(there.wait_exit(), 1)
                 self.assertIn("machine type 'microvm' received, this machine is 'none'", there.stderr())
-            self.assertTrue(here.qmp.command("query-status")["running"])
             here.wait_for_lines(2)
+            self.assertTrue(here.qmp.command("query-status")["running"])
 
     def test_devices_that_are_not_there(self):
         for name, section in (("pic", "i8259"), ("pit", "i8254"), ("rtc", "mc146818rtc")):

@@ -1,0 +1,117 @@
+// The kernel's interrupt controllers take and give what the sections carry.
+#include "vm/accel/kvm/kvm_chips.h"
+
+#include <gtest/gtest.h>
+
+#include "vm/accel/kvm/kvm_accelerator.h"
+#include "vm/testing/machine_rig.h"
+
+namespace godwit::vm {
+namespace {
+
+struct NoBus final : Bus {
+  std::uint32_t read_port(std::uint16_t, unsigned) override { return 0; }
+  void write_port(std::uint16_t, unsigned, std::uint32_t) override {}
+  void read_memory(std::uint64_t, std::span<std::byte>) override {}
+  void write_memory(std::uint64_t, std::span<const std::byte>) override {}
+};
+
+constexpr std::int64_t ms = 1'000'000;
+
+class KvmChipsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!testing::has_kvm()) GTEST_SKIP() << "/dev/kvm cannot be used";
+    auto accelerator =
+        KvmAccelerator::open({.dirty_ring_size = 0, .cpu_model = {}, .interrupt_controllers = true});
+    ASSERT_TRUE(accelerator) << accelerator.error().what();
+    accelerator_ = std::move(*accelerator);
+    auto vcpu = accelerator_->create_vcpu(0, bus_);
+    ASSERT_TRUE(vcpu) << vcpu.error().what();
+    vcpu_ = std::move(*vcpu);
+    auto chips = accelerator_->create_chips({.clock = clock_});
+    ASSERT_TRUE(chips) << chips.error().what();
+    chips_ = std::move(*chips);
+  }
+
+  /// A timer of a second whose next tick is in 300 ms.
+  ApicState armed(std::uint32_t vector_entry) {
+    ApicState state = reset_apic(0);
+    state.spurious_vector = 0x1ff;
+    state.lvt[ApicState::timer] = vector_entry;
+    state.divide_configuration = 0xb;
+    state.count_shift = 0;
+    state.initial_count = 1000 * ms;
+    state.timer_expiry = state.next_time = clock_.now().count() + 300 * ms;
+    state.initial_count_load_time = state.next_time - apic_period_ns(state);
+    return state;
+  }
+
+  NoBus bus_;
+  VirtualClock host_;  // stands still, the kernel's clock does not
+  GuestClock clock_{host_};
+  std::unique_ptr<KvmAccelerator> accelerator_;
+  std::unique_ptr<Vcpu> vcpu_;
+  std::unique_ptr<InterruptChips> chips_;
+};
+
+TEST_F(KvmChipsTest, TheTimerGoesOnWhereItWas) {
+  const ApicState sent = armed(0x20040);
+  ASSERT_TRUE(chips_->set_apic(0, sent));
+  // As long as it stands, the guest's clock decides.
+  auto standing = chips_->apic(0);
+  ASSERT_TRUE(standing);
+  EXPECT_EQ(standing->timer_expiry, sent.timer_expiry);
+  EXPECT_EQ(standing->lvt[ApicState::timer], 0x20040u);
+  EXPECT_EQ(standing->base, sent.base);
+  // Once it runs, the kernel counts from there, not from a whole period.
+  ASSERT_TRUE(chips_->starting());
+  const auto running = chips_->apic(0);
+  ASSERT_TRUE(running);
+  EXPECT_LE(running->timer_expiry, sent.timer_expiry);
+  EXPECT_GT(running->timer_expiry, clock_.now().count());
+}
+
+TEST_F(KvmChipsTest, AStopHoldsTheCount) {
+  ASSERT_TRUE(chips_->set_apic(0, armed(0x20040)));
+  ASSERT_TRUE(chips_->starting());
+  ASSERT_TRUE(chips_->stopped());
+  const auto first = chips_->apic(0);
+  const auto second = chips_->apic(0);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->timer_expiry, second->timer_expiry);
+}
+
+TEST_F(KvmChipsTest, TheOthersComeBack) {
+  IoapicState ioapic;
+  ioapic.redirection[4] = 0x10041;
+  ASSERT_TRUE(chips_->set_ioapic(ioapic));
+  EXPECT_EQ(chips_->ioapic()->redirection, ioapic.redirection);
+
+  PicState pic;
+  pic.mask = 0xfb;
+  pic.vector_base = 0x20;
+  ASSERT_TRUE(chips_->set_pic(PicState::master, pic));
+  EXPECT_EQ(chips_->pic(PicState::master)->mask, 0xfb);
+  EXPECT_EQ(chips_->pic(PicState::master)->vector_base, 0x20);
+
+  PitState pit;
+  pit.channels[0].mode = 2;
+  pit.channels[0].count = 11932;
+  ASSERT_TRUE(chips_->set_pit(pit));
+  EXPECT_EQ(chips_->pit()->channels[0].count, 11932);
+  EXPECT_EQ(chips_->pit()->channels[0].mode, 2);
+}
+
+TEST_F(KvmChipsTest, ALineShowsInTheIoapic) {
+  IoapicState ioapic;
+  ioapic.redirection[4] = IoapicState::masked | 0x8041;  // level triggered
+  ASSERT_TRUE(chips_->set_ioapic(ioapic));
+  chips_->set_line(4, true);
+  EXPECT_EQ(chips_->ioapic()->requested & 0x10, 0x10u);
+  chips_->set_line(4, false);
+  EXPECT_EQ(chips_->ioapic()->requested & 0x10, 0u);
+}
+
+}  // namespace
+}  // namespace godwit::vm
