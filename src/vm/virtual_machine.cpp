@@ -124,6 +124,7 @@ Result<> VirtualMachine::read_cpu_to_save(unsigned index) {
 Result<> VirtualMachine::take_loaded_cpu(unsigned index) {
   CpuState& state = cpu_states_[index];
   if (is_from_translator(state)) accept_from_translator(state);
+  state.xstate_bv |= changed_components(state);
   return write_cpu(index);
 }
 

@@ -26,7 +26,6 @@ class MicrovmTest(unittest.TestCase):
         self.directory = tempfile.mkdtemp(prefix="godwit-microvm-")
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.console = Console(self.directory)
-        self.addCleanup(self.console.close)
         self.hops = 0
 
     def machine(self, side, bios, **options):
@@ -62,8 +61,6 @@ class MicrovmTest(unittest.TestCase):
             here.end()
 
     def fresh_console(self):
-        self.console.close()
-        os.unlink(self.console.path)
         self.console = Console(self.directory)
 
     def for_each_pair(self, test):

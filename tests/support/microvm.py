@@ -3,10 +3,10 @@
 The guest prints a line every 2^LINESHIFT passes: pass, errors, timer ticks. What all the machines it ran on printed
 is one text; a byte lost or sent twice anywhere shows in it.
 """
+import fcntl
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -55,18 +55,20 @@ class Side:
 class Console:
     """The serial lines of all the machines that the guest has been on, as one text."""
 
+    pipes = 0
+
     def __init__(self, directory):
-        self.path, self.text, self.lines = directory + "/console", b"", []
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
-        self.listener.listen(4)
-        self.listener.settimeout(vmm.DEADLINE_S)
+        self.directory, self.text, self.lines = directory, b"", []
 
-    def arguments(self):
-        return ["-chardev", "socket,id=console,path=" + self.path, "-serial", "chardev:console"]
-
-    def accept(self):
-        return self.listener.accept()[0]
+    def open(self):
+        """A pipe for one machine: its path and a descriptor to read from. It holds more than a machine says before
+        it is read; a full socket would make QEMU keep bytes, and send them after they have moved."""
+        Console.pipes += 1
+        path = "%s/console%d" % (self.directory, Console.pipes)
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 1 << 20)
+        return path, reader
 
     def take(self, data):
         self.text += data
@@ -89,9 +91,6 @@ class Console:
                 raise Failure("%d ticks follow on %d" % (line[2], before[2]))
             before = line
 
-    def close(self):
-        self.listener.close()
-
 
 class Machine:
     """One microvm, with its end of the console."""
@@ -101,12 +100,12 @@ class Machine:
         properties = {**DEVICES, **(devices or {}), **side.properties}
         cpu = [] if side.accelerator == "tcg" else ["-cpu", "qemu64,-pni"]
         machine = "microvm," + ",".join("%s=%s" % p for p in properties.items())
+        path, self.pipe = console.open()
         self.vm = Vm(side.program, "-M", machine, "-accel", side.accelerator, *cpu, "-m", memory, "-smp", str(cpus),
-                     "-no-user-config", "-bios", bios, *console.arguments(), *(["-incoming", "defer"] if incoming else []),
+                     "-no-user-config", "-bios", bios, "-serial", "file:" + path, *(["-incoming", "defer"] if incoming else []),
                      *extra, directory=directory)
         try:
-            self.socket = console.accept()
-            # All the time: a socket that carries single bytes is full after some hundred of them.
+            os.set_blocking(self.pipe, True)  # now that somebody writes
             self.said, self.ended, self.arrived = b"", False, threading.Condition()
             self.reader = threading.Thread(target=self.read, daemon=True)
             self.reader.start()
@@ -124,10 +123,7 @@ class Machine:
 
     def read(self):
         while True:
-            try:
-                data = self.socket.recv(1 << 16)
-            except OSError:
-                data = b""
+            data = os.read(self.pipe, 1 << 16)
             with self.arrived:
                 self.said += data
                 self.ended = not data
@@ -137,11 +133,12 @@ class Machine:
 
     def end(self):
         """Ends the machine; what it said to the last is on the console then."""
-        if self.socket.fileno() < 0:
+        if self.pipe is None:
             return
         self.vm.end()
         self.reader.join(vmm.DEADLINE_S)
-        self.socket.close()
+        os.close(self.pipe)
+        self.pipe = None
         self.take_what_was_said()
 
     def take_what_was_said(self):

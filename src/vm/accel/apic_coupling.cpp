@@ -8,7 +8,10 @@ namespace {
 /// cpu_common's interrupt_request: look at the APIC again.
 constexpr std::uint32_t poll_apic = 1u << 4;
 
-constexpr std::uint64_t x87_and_sse = 3, avx = 4;
+constexpr std::uint64_t x87 = 1, sse = 2, avx = 4;
+
+/// Of a segment's flags: bits 16 to 19 of the limit, as in the descriptor.
+constexpr std::uint32_t descriptor_limit = 0xf0000;
 
 unsigned top_of_stack(const CpuState& state) {
   return state.fpu_status >> 11 & 7;
@@ -47,15 +50,28 @@ void couple_after_loading(CpuState& cpu, const ApicState& apic) {
   cpu.mp_state = apic.wait_for_sipi ? mp_state::uninitialized : mp_state::halted;
 }
 
+std::uint64_t changed_components(const CpuState& state) {
+  const CpuState initial;
+  std::uint64_t changed = 0;
+  if (state.fpu_control != initial.fpu_control || state.fpu_status != initial.fpu_status ||
+      state.fpu_tags != initial.fpu_tags || state.fpu != initial.fpu)
+    changed |= x87;
+  if (state.mxcsr != initial.mxcsr || state.xmm != initial.xmm) changed |= sse;
+  return changed;
+}
+
 bool is_from_translator(const CpuState& loaded) {
-  return loaded.tsc == 0 && loaded.tsc_khz == 0 && loaded.xstate_bv == 0;
+  if (loaded.tsc == 0 && loaded.tsc_khz == 0 && loaded.xstate_bv == 0) return true;
+  return std::ranges::any_of(loaded.segments,
+                             [](const Segment& segment) { return (segment.flags & descriptor_limit) != 0; });
 }
 
 void accept_from_translator(CpuState& loaded) {
   const auto physical = loaded.fpu;
   for (unsigned i = 0; i < physical.size(); ++i)
     loaded.fpu[i] = physical[(i + top_of_stack(loaded)) % physical.size()];
-  loaded.xstate_bv = x87_and_sse | (loaded.xcr0 & avx);
+  loaded.xstate_bv = x87 | sse | (loaded.xcr0 & avx);
+  loaded.kvm_poll_control = 1;  // what KVM has after reset; a translator sends 0, and knows no such register
 }
 
 void order_for_translator(CpuState& state) {

@@ -15,7 +15,12 @@ void couple_for_saving(CpuState& cpu, ApicState& apic);
 /// long as its own section has not come.
 void couple_after_loading(CpuState& cpu, const ApicState& apic);
 
-/// QEMU's own translator wrote this: it has neither time stamp counter nor XSAVE header in the section.
+/// Of x87 and SSE, the XSAVE components that are not as after reset. An interpreting KVM's header leaves some
+/// out that are in use, a translator's is of whom it got the guest from, and who loads the state believes it.
+std::uint64_t changed_components(const CpuState& state);
+
+/// QEMU's own translator wrote this. It has neither time stamp counter nor XSAVE header, unless the guest
+/// came to it from KVM; and it keeps the limit of a segment's descriptor in the flags, which KVM does not.
 bool is_from_translator(const CpuState& loaded);
 
 /// Makes what QEMU's translator wrote what everybody else writes: x87 registers in stack order, XSAVE

@@ -76,6 +76,10 @@ TEST(Translator, IsKnownByWhatItLeavesOut) {
   state = {};
   state.xstate_bv = 2;
   EXPECT_FALSE(is_from_translator(state));
+  state.segments[cs].flags = 0xaf9b00;  // it came from KVM and goes on
+  EXPECT_TRUE(is_from_translator(state));
+  state.segments[cs].flags = 0xa09b00;
+  EXPECT_FALSE(is_from_translator(state));
 }
 
 TEST(Translator, HasItsRegistersInPhysicalOrder) {
@@ -86,6 +90,15 @@ TEST(Translator, HasItsRegistersInPhysicalOrder) {
   EXPECT_EQ(state.xstate_bv, 3u);
   order_for_translator(state);
   for (unsigned i = 0; i < 8; ++i) EXPECT_EQ(state.fpu[i].mantissa, i);
+}
+
+TEST(ChangedComponents, AreThoseWithAValueOfTheirOwn) {
+  CpuState state;
+  EXPECT_EQ(changed_components(state), 0u);
+  state.fpu_status = 0x3000;
+  EXPECT_EQ(changed_components(state), 1u);
+  state.xmm[15].low = 1;
+  EXPECT_EQ(changed_components(state), 3u);
 }
 
 TEST(Translator, SaysThatAvxIsInUseOnlyWhereThereIsAvx) {

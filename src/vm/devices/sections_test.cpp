@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "vm/accel/apic_coupling.h"
 #include "vm/accel/cpu_section.h"
 #include "vm/devices/apic_state.h"
 #include "vm/devices/fw_cfg_state.h"
@@ -67,6 +68,7 @@ class Resaver final : public wire::test::Recoder {
     EXPECT_EQ(section->identity().version, header.version);
     GODWIT_TRY(section->load(in, header.version));
     if (look) look(devices, header.name, header.instance);
+    if (header.name == "cpu") from_translator = is_from_translator(devices.cpu);
     std::string state;
     GODWIT_TRY(section->save(out, state));
     wire::DescriptionWriter writer;
@@ -78,6 +80,7 @@ class Resaver final : public wire::test::Recoder {
     return {};
   }
   std::vector<std::string> descriptions;
+  bool from_translator = false;  ///< the last vCPU
 };
 
 class Sample : public testing::TestWithParam<const char*> {};
@@ -91,6 +94,7 @@ TEST_P(Sample, EverySectionIsSavedAsItCame) {
   ASSERT_TRUE(walked) << walked.error().what();
   EXPECT_TRUE(std::ranges::equal(resaver.out.data(), stream));
   EXPECT_GE(resaver.seen.size(), 7u);
+  EXPECT_EQ(resaver.from_translator, std::string_view(GetParam()).starts_with("tcg"));
   for (const std::string& description : resaver.descriptions)
     EXPECT_THAT(std::string(json), HasSubstr(description));
 }

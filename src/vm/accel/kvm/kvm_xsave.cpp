@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "vm/accel/apic_coupling.h"
+
 namespace godwit::vm {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr std::size_t fcw = 0, fsw = 2, ftw = 4, fop = 6, fip = 8, fdp = 16, mxc
 constexpr std::size_t xstate_bv = 512, ymm_high = 576;
 constexpr std::size_t fpr_stride = 16;
 }  // namespace xsave_at
-constexpr std::uint64_t x87_component = 1, sse_component = 2, avx_component = 4;
+constexpr std::uint64_t avx_component = 4;
 
 template <typename T>
 T read_at(const abi::Xsave& area, std::size_t offset) {
@@ -24,18 +26,6 @@ T read_at(const abi::Xsave& area, std::size_t offset) {
 template <typename T>
 void write_at(abi::Xsave& area, std::size_t offset, const T& value) {
   std::memcpy(area.area.data() + offset, &value, sizeof value);
-}
-
-/// Of x87 and SSE, those that are not as after FNINIT and reset. An interpreting KVM's header leaves some out
-/// that are in use, and who gets the state loads what the header says.
-std::uint64_t changed_components(const CpuState& state) {
-  const CpuState initial;
-  std::uint64_t changed = 0;
-  if (state.fpu_control != initial.fpu_control || state.fpu_status != initial.fpu_status ||
-      state.fpu_tags != initial.fpu_tags || state.fpu != initial.fpu)
-    changed |= x87_component;
-  if (state.mxcsr != initial.mxcsr || state.xmm != initial.xmm) changed |= sse_component;
-  return changed;
 }
 
 }  // namespace
