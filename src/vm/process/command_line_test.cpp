@@ -94,6 +94,35 @@ TEST(CommandLine, MachineNames) {
             "-machine vax: unsupported machine type 'vax'. Use -machine help to list supported machines");
 }
 
+TEST(CommandLine, MicrovmProperties) {
+  const CommandLine line = good(
+      "-M microvm,x-option-roms=off,pit=off,pic=on,rtc=on,isa-serial=off,auto-kernel-cmdline=off,acpi=off,"
+      "ioapic2=off,kernel-irqchip=split,x-peer=tcg -bios b.bin -m 2M -smp 8");
+  EXPECT_EQ(line.machine.kind, MachineKind::microvm);
+  EXPECT_EQ(line.machine.machine_name, "microvm");
+  EXPECT_EQ(line.machine.bios, "b.bin");
+  EXPECT_EQ(line.machine.vcpus, 8u);
+  const MicrovmOptions& options = line.machine.microvm;
+  EXPECT_FALSE(options.pit);
+  EXPECT_TRUE(options.pic);
+  EXPECT_EQ(options.rtc, true);
+  EXPECT_FALSE(options.serial);
+  EXPECT_EQ(options.peer, Peer::translator);
+  EXPECT_EQ(good("-M microvm,rtc=auto -bios b").machine.microvm.rtc, std::nullopt);
+}
+
+TEST(CommandLine, WhatAMicrovmIsNotIsRefused) {
+  EXPECT_EQ(error_of("-M microvm,acpi=on -bios b"),
+            "-machine microvm: acpi=on is not built yet: use acpi=off");
+  EXPECT_THAT(error_of("-M microvm,kernel-irqchip=off -bios b"),
+              HasSubstr("kernel-irqchip=off is not built"));
+  EXPECT_THAT(error_of("-M microvm,x-peer=vax -bios b"), HasSubstr("expects auto, kvm or tcg, not 'vax'"));
+  EXPECT_THAT(error_of("-M microvm,pit=maybe -bios b"), HasSubstr("pit"));
+  EXPECT_THAT(error_of("-M microvm -bios b -smp 9"), HasSubstr("The max CPUs supported"));
+  EXPECT_EQ(error_of("-M pc,pic=on"), "Property 'pic' not found");
+  EXPECT_THAT(error_of("-M pc -bios b"), HasSubstr("-bios is for machine microvm"));
+}
+
 TEST(CommandLine, RepeatedMachineOptionsMerge) {
   const CommandLine line = good(
       "-machine q35, -machine graphics=off -machine aux-ram-share=on,suppress-vmdesc=on -machine "
