@@ -36,7 +36,9 @@ std::vector<schema::MachineInfo> machines() {
     if (!type.alias.empty()) info.alias = std::string(type.alias);
     if (type.is_default) info.is_default = true;
     info.cpu_max = type.most_vcpus;
-    info.default_ram_id = type.kind == MachineKind::pc ? "pc.ram" : "ram";
+    info.default_ram_id = type.kind == MachineKind::pc        ? "pc.ram"
+                          : type.kind == MachineKind::microvm ? "microvm.ram"
+                                                              : "ram";
     list.push_back(std::move(info));
   }
   return list;
