@@ -12,6 +12,12 @@
 
 namespace godwit::vm {
 
+std::int64_t MachineTime::now_ns(Base base) const {
+  if (base == Base::virtual_clock) return clock_.now().count();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<Nanoseconds>(now).count();
+}
+
 VirtualMachine::VirtualMachine(MachineConfig config, MachineObserver& observer)
     : config_(std::move(config)),
       observer_(observer),
@@ -37,6 +43,7 @@ Result<> VirtualMachine::build() {
     marks_->mark_bytes(piece.block, piece.block_offset, piece.bytes.size());
   };
   parts.request_reset = [this] { observer_.on_guest_reset_request(); };
+  parts.timers = &timers_;
   parts.sends_clock = [this] { return sends_clock(); };
   board_ = make_board(config_, std::move(parts));
 
@@ -66,8 +73,9 @@ Result<> VirtualMachine::create_vcpus() {
 }
 
 Result<> VirtualMachine::create_chips() {
-  const auto options = board_->chip_options(clock_);
+  auto options = board_->chip_options(clock_);
   if (!options) return {};
+  options->timers = &timers_;
   GODWIT_ASSIGN(chips_, accelerator_->create_chips(*options));
   board_->use_chips(*chips_);
   apic_states_.resize(vcpus_.size());
@@ -188,6 +196,7 @@ Result<> VirtualMachine::change_state(RunState next) {
   const bool will_run = next == RunState::running;
   if (was_running && !will_run) {
     vcpus_.stop();
+    timers_.pause();
     clock_.stop();
     if (chips_) GODWIT_TRY(chips_->stopped());
   }
@@ -195,6 +204,7 @@ Result<> VirtualMachine::change_state(RunState next) {
   GODWIT_TRY(state_.to(next));
   if (!was_running && will_run) {
     clock_.start();
+    timers_.resume();
     vcpus_.resume();
     observer_.on_resume();
   } else if (was_running && !will_run) {
@@ -233,9 +243,15 @@ Result<> VirtualMachine::monitor_reset() {
   if (state == RunState::inmigrate) return fail("The guest has not arrived yet");
   if (state == RunState::finish_migrate) return fail("Migration is not finalized yet");
   const bool was_running = state_.is_running();
-  if (was_running) vcpus_.stop();
+  if (was_running) {
+    vcpus_.stop();
+    timers_.pause();
+  }
   auto done = reset_devices_and_vcpus();
-  if (was_running) vcpus_.resume();
+  if (was_running) {
+    timers_.resume();
+    vcpus_.resume();
+  }
   GODWIT_TRY(std::move(done));
   return was_running ? Result<>() : change_state(RunState::prelaunch);
 }
@@ -288,6 +304,7 @@ void VirtualMachine::write_port(std::uint16_t port, unsigned size, std::uint32_t
 
 void VirtualMachine::shut_down() {
   vcpus_.shut_down();
+  timers_.pause();
 }
 
 }  // namespace godwit::vm

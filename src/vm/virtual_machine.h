@@ -16,10 +16,21 @@
 #include "vm/board/board.h"
 #include "vm/guest_clock.h"
 #include "vm/guest_memory.h"
+#include "vm/guest_timers.h"
 #include "vm/machine.h"
 #include "vm/run_state_machine.h"
 
 namespace godwit::vm {
+
+/// The clocks of a machine's devices.
+class MachineTime final : public GuestTime {
+ public:
+  explicit MachineTime(const GuestClock& clock) : clock_(clock) {}
+  std::int64_t now_ns(Base base) const override;
+
+ private:
+  const GuestClock& clock_;
+};
 
 /// Locking: state_mutex_ orders all changes of the run state and is held over them, observer included. A vCPU
 /// thread takes it only while it is parked, so that who holds it may wait for the vCPUs to stop.
@@ -78,6 +89,8 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   MachineObserver& observer_;
   SteadyClock host_clock_;
   GuestClock clock_{host_clock_};
+  const MachineTime time_{clock_};
+  GuestTimers timers_{time_};
 
   GuestMemory memory_;
   std::unique_ptr<memory::DirtyMarks> marks_;

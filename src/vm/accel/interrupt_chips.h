@@ -11,6 +11,7 @@
 #include "vm/devices/pic_state.h"
 #include "vm/devices/pit_state.h"
 #include "vm/guest_clock.h"
+#include "vm/guest_timers.h"
 
 namespace godwit::vm {
 
@@ -19,6 +20,7 @@ struct ChipOptions {
   const GuestClock& clock;  ///< what all times in the states are of
   bool pic = true;
   bool pit = true;
+  GuestTimers* timers = nullptr;  ///< for chips in software; set by the machine
 };
 
 /// A line (GSI) from 0 to 15 goes to the PIC and to the I/O APIC's pin of that number, those up to 23 to the

@@ -78,6 +78,7 @@ struct BoardParts {
   std::byte* bios = nullptr;          ///< host memory of the BIOS block, of a machine that has one
   std::vector<std::byte> bios_image;  ///< what reset() puts there; as large as the block
   bool is_kvm = false;                ///< the accelerator is KVM
+  GuestTimers* timers = nullptr;      ///< of the machine
   std::function<bool()> sends_clock;  ///< is the kernel's clock part of a stream? May be empty
   Board::MarkWritten mark_written;
   std::function<void()> request_reset;  ///< the guest asks for a reset; on a vCPU thread

@@ -1,7 +1,6 @@
 // Machine `microvm`: RAM, a BIOS image, interrupt controllers, and the few devices around them
 // (x86-machine-state section 1).
 #include <array>
-#include <chrono>
 #include <optional>
 
 #include "vm/board/board.h"
@@ -56,7 +55,7 @@ class MicrovmBoard final : public Board {
         has_tpr_opt_(parts.ram_size >= least_ram_for_tpr_opt),
         fw_cfg_(*this),
         serial_(config.serial_output, [this](bool level) { set_line(com1_line, level); }) {
-    if (options_.rtc.value_or(!parts.is_kvm)) add_rtc(parts.ram_size);
+    if (options_.rtc.value_or(!parts.is_kvm)) add_rtc(*parts.timers, parts.ram_size);
     fill_fw_cfg(config, parts.ram_size);
     ports_.add(FwCfg::first_port, FwCfg::port_count, fw_cfg_);
     if (options_.serial) ports_.add(com1_port, Serial::register_count, serial_);
@@ -101,7 +100,7 @@ class MicrovmBoard final : public Board {
                             hooks(
                                 ioapic_, [this] { return chips_->ioapic(); },
                                 [this](const auto& state) { return chips_->set_ioapic(state); })));
-    if (chips_->has_clock()) add_clock_section(sections);
+    add_clock_section(sections);
     if (options_.pic)
       for (const unsigned which : {PicState::master, PicState::slave})
         sections.push_back(make_pic_section(
@@ -136,12 +135,8 @@ class MicrovmBoard final : public Board {
             .after_load = [&state, set]() -> Result<> { return set(state); }};
   }
 
-  void add_rtc(std::uint64_t ram_size) {
-    const auto wall_ns = [] {
-      const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
-      return static_cast<std::int64_t>(std::chrono::nanoseconds(since_1970).count());
-    };
-    rtc_.emplace(wall_ns, [this](bool level) { set_line(rtc_line, level); }, ram_size);
+  void add_rtc(GuestTimers& timers, std::uint64_t ram_size) {
+    rtc_.emplace(timers, [this](bool level) { set_line(rtc_line, level); }, ram_size);
     ports_.add(Rtc::first_port, Rtc::port_count, *rtc_);
   }
 
@@ -155,16 +150,22 @@ class MicrovmBoard final : public Board {
     fw_cfg_.add_file("etc/e820", firmware_memory_map(ram_size));
   }
 
+  /// Without such a clock the section is accepted all the same, as KVM's machines always send it, and never
+  /// sent. A guest that reads the clock is refused by the accelerator.
   void add_clock_section(Sections& sections) {
-    sections.push_back(make_kvmclock_section(clock_, {.before_save = [this]() -> Result<> {
-                                                        clock_ = chips_->clock();
-                                                        return {};
-                                                      },
-                                                      .after_load = [this]() -> Result<> {
-                                                        chips_->set_clock(clock_);
-                                                        return {};
-                                                      },
-                                                      .is_sent = sends_clock_}));
+    SectionHooks hooks;
+    if (chips_->has_clock()) {
+      hooks.before_save = [this]() -> Result<> {
+        clock_ = chips_->clock();
+        return {};
+      };
+      hooks.after_load = [this]() -> Result<> {
+        chips_->set_clock(clock_);
+        return {};
+      };
+    }
+    hooks.is_sent = [this] { return chips_->has_clock() && sends_clock_(); };
+    sections.push_back(make_kvmclock_section(clock_, std::move(hooks)));
   }
 
   /// Without a PIC on the board, the accelerator's may not stir.

@@ -1,110 +1,114 @@
 #include "vm/devices/rtc.h"
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <utility>
 
-#include "base/thread.h"
+#include "vm/devices/rtc_time.h"
 
 namespace godwit::vm {
 namespace {
 
-enum Register : std::uint8_t {
-  seconds = 0,
-  seconds_alarm,
-  minutes,
-  minutes_alarm,
-  hours,
-  hours_alarm,
-  weekday,
-  day,
-  month,
-  year,
-  control_a,
-  control_b,
-  control_c,
-  control_d,
-  century = 0x32
-};
-
-namespace a {
-constexpr std::uint8_t updating = 0x80, divider = 0x70, divider_runs = 0x20, rate = 0x0f;
-}
-namespace b {
-constexpr std::uint8_t set = 0x80, periodic = 0x40, alarm = 0x20, update = 0x10, square_wave = 0x08,
-                       binary = 0x04, whole_day = 0x02;
-constexpr std::uint8_t any_interrupt = periodic | alarm | update;
-}  // namespace b
-namespace c {
-constexpr std::uint8_t interrupt = 0x80;  // the others are as in b
-}
-constexpr std::uint8_t has_power = 0x80;
-constexpr std::uint8_t any_value = 0xc0;  // of an alarm register
-constexpr std::uint8_t afternoon = 0x80;  // of the hours of a half-day clock
+using namespace rtc_register;
 
 constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr std::int64_t update_ns = 244'000;  // before the second ends
-constexpr std::int64_t ticks_per_second = 32768;
+constexpr std::int64_t update_ns = 244'000;  ///< how long before a new second registers must not be read
+constexpr std::int64_t tick_hz = 32768;
 constexpr std::int64_t day_seconds = 86400;
 
-bool is_time(std::uint8_t index) {
-  return index <= year ? index != seconds_alarm && index != minutes_alarm && index != hours_alarm
-                       : index == century;
+namespace a_bit {
+constexpr std::uint8_t in_progress = 0x80, divider = 0x70, rate = 0x0f, divider_runs = 0x20;
+}  // namespace a_bit
+
+namespace c_bit {
+constexpr std::uint8_t request = 0x80, periodic = 0x40, alarm = 0x20, update = 0x10;
+}  // namespace c_bit
+
+constexpr std::uint8_t battery_good = 0x80;
+constexpr std::uint8_t any_alarm = 0xc0;
+
+std::int64_t floor_to(std::int64_t value, std::int64_t unit) {
+  const std::int64_t rest = value % unit;
+  return value - (rest < 0 ? rest + unit : rest);
 }
 
-std::uint32_t period_ticks(std::uint8_t control) {
-  unsigned rate = control & a::rate;
-  if (rate == 0) return 0;
-  if (rate <= 2) rate += 7;
-  return 1u << (rate - 1);
+bool is_time_register(std::uint8_t index) {
+  return index == century ||
+         (index <= year && index != seconds_alarm && index != minutes_alarm && index != hours_alarm);
 }
 
-std::int64_t period_ns(std::uint32_t ticks) {
-  return std::int64_t{ticks} * second_ns / ticks_per_second;
+bool is_alarm_register(std::uint8_t index) {
+  return index == seconds_alarm || index == minutes_alarm || index == hours_alarm;
 }
 
 }  // namespace
 
-Rtc::Rtc(std::function<std::int64_t()> wall_ns, std::function<void(bool)> interrupt, std::uint64_t ram_size)
-    : wall_ns_(std::move(wall_ns)), interrupt_(std::move(interrupt)), ram_size_(ram_size) {
+Rtc::Rtc(GuestTimers& timers, std::function<void(bool)> interrupt, std::uint64_t ram_size)
+    : timers_(timers),
+      interrupt_(std::move(interrupt)),
+      periodic_timer_(timers.add(GuestTime::Base::host,
+                                 [this] {
+                                   const std::lock_guard lock(mutex_);
+                                   on_periodic();
+                                 })),
+      update_timer_(timers.add(GuestTime::Base::host, [this] {
+        const std::lock_guard lock(mutex_);
+        on_update();
+      })) {
+  fill_memory_sizes(ram_size);
   reset();
 }
 
-void Rtc::reset() {
-  const std::lock_guard lock(mutex_);
-  state_ = {};
-  auto& cmos = state_.cmos;
-  cmos[control_a] = 0x26;
-  cmos[control_b] = b::whole_day;
-  cmos[control_d] = has_power;
-  // How much memory there is (x86-machine-state section 4.11).
-  const auto put = [&cmos](std::size_t at, std::uint64_t value, std::size_t bytes = 2) {
-    for (std::size_t i = 0; i < bytes; ++i) cmos[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
+/// As in x86-machine-state section 4.11.
+void Rtc::fill_memory_sizes(std::uint64_t ram_size) {
+  constexpr std::uint64_t kib = 1024, mib = 1024 * kib, low_end = 3 * 1024 * mib, most = 0xffff;
+  const auto put = [this](std::size_t at, std::uint64_t value, unsigned bytes) {
+    for (unsigned i = 0; i < bytes; ++i) state_.cmos[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
   };
-  constexpr std::uint64_t kib = 1024, mib = kib * kib, gib = kib * mib;
-  const std::uint64_t low = std::min(ram_size_, 3 * gib);
-  const std::uint64_t extended = std::min(low > mib ? (low - mib) / kib : 0, std::uint64_t{0xffff});
-  put(0x15, std::min(low / kib, std::uint64_t{640}));
-  put(0x17, extended);
-  put(0x30, extended);
-  put(0x34, std::min(low > 16 * mib ? (low - 16 * mib) / (64 * kib) : 0, std::uint64_t{0xffff}));
-  put(0x5b, (ram_size_ - low) / (64 * kib), 3);
-
-  const std::int64_t now = wall_ns_();
-  state_.base_seconds = static_cast<std::uint64_t>(now / second_ns);
-  state_.last_update = static_cast<std::uint64_t>(now);
-  state_.offset = now % second_ns;
-  last_second_ = now / second_ns;
-  show_time(now);
-  plan_alarm(now);
-  update_interrupt();
+  const std::uint64_t low = std::min(ram_size, low_end);
+  const std::uint64_t extended = low > mib ? std::min((low - mib) / kib, most) : 0;
+  put(0x15, std::min(low / kib, std::uint64_t{640}), 2);
+  put(0x17, extended, 2);
+  put(0x30, extended, 2);
+  put(0x34, low > 16 * mib ? std::min((low - 16 * mib) / (64 * kib), most) : 0, 2);
+  put(0x5b, (ram_size - low) / (64 * kib), 3);
 }
 
+std::int64_t Rtc::guest_now() const {
+  // In unsigned numbers: what was loaded may be anything.
+  const std::uint64_t elapsed = static_cast<std::uint64_t>(host_now()) - state_.last_update;
+  return static_cast<std::int64_t>(state_.base_seconds * std::uint64_t{second_ns} + elapsed +
+                                   static_cast<std::uint64_t>(state_.offset));
+}
+
+bool Rtc::is_set_mode() const {
+  return (state_.cmos[b] & rtc_b_bit::set) != 0;
+}
+
+bool Rtc::runs() const {
+  return (state_.cmos[a] & a_bit::divider) == a_bit::divider_runs && !is_set_mode();
+}
+
+bool Rtc::update_in_progress() const {
+  const std::int64_t now = guest_now();
+  return runs() && now - floor_to(now, second_ns) >= second_ns - update_ns;
+}
+
+void Rtc::show_time() {
+  if (runs()) rtc_write_time(state_.cmos, floor_to(guest_now(), second_ns) / second_ns);
+}
+
+/// The clock goes on from what the registers say.
+void Rtc::take_time(std::int64_t fraction_ns) {
+  state_.offset = fraction_ns;
+  state_.base_seconds = static_cast<std::uint64_t>(rtc_read_time(state_.cmos));
+  state_.last_update = static_cast<std::uint64_t>(host_now());
+}
+
+// ---- registers
+
 std::uint8_t Rtc::read(unsigned offset) {
-  if (offset == 0) return 0xff;
   const std::lock_guard lock(mutex_);
-  return read_register();
+  return offset == 0 ? std::uint8_t{0xff} : read_register(state_.index);
 }
 
 void Rtc::write(unsigned offset, std::uint8_t value) {
@@ -112,254 +116,209 @@ void Rtc::write(unsigned offset, std::uint8_t value) {
   if (offset == 0) {
     state_.index = value & 0x7f;
   } else {
-    write_register(value);
+    write_register(state_.index, value);
   }
 }
 
-std::uint8_t Rtc::read_register() {
-  const std::int64_t now = wall_ns_();
-  advance(now);
-  if (is_time(state_.index)) show_time(now);
-  std::uint8_t value = state_.cmos[state_.index];
-  if (state_.index == control_a) {
-    value &= static_cast<std::uint8_t>(~a::updating);
-    if (runs() && second_ns - guest_ns(now) % second_ns <= update_ns) value |= a::updating;
-  } else if (state_.index == control_c) {
-    state_.cmos[control_c] = 0;
-    update_interrupt();
-    wake_timer();
-  }
-  return value;
+std::uint8_t Rtc::read_register(std::uint8_t index) {
+  if (is_time_register(index)) show_time();
+  if (index == a)
+    return static_cast<std::uint8_t>(state_.cmos[a] | (update_in_progress() ? a_bit::in_progress : 0));
+  if (index == c) return read_flags();
+  return state_.cmos[index];
 }
 
-void Rtc::write_register(std::uint8_t value) {
-  const std::int64_t now = wall_ns_();
-  advance(now);
-  const bool ran = runs();
-  const std::int64_t fraction = guest_ns(now) % second_ns;
-  switch (state_.index) {
-    case control_a: {
-      show_time(now);
-      state_.cmos[control_a] = value & static_cast<std::uint8_t>(~a::updating);
-      // A divider that starts makes its first update after half a second.
-      if (!ran && runs()) take_time(now, second_ns / 2);
-      restart_periods(now);
-      break;
+std::uint8_t Rtc::read_flags() {
+  std::uint8_t flags = std::exchange(state_.cmos[c], std::uint8_t{0});
+  // Without its interrupt the periodic flag has no timer: it is found out here.
+  const std::int64_t before = std::exchange(flags_read_, host_now());
+  const std::int64_t period = period_ticks() * second_ns / tick_hz;
+  if (period != 0 && floor_to(flags_read_, period) > before) flags |= c_bit::periodic;
+  interrupt_(false);
+  schedule_update();
+  return flags;
+}
+
+void Rtc::write_register(std::uint8_t index, std::uint8_t value) {
+  if (is_time_register(index)) {
+    const std::int64_t fraction = guest_now() - floor_to(guest_now(), second_ns);
+    show_time();
+    state_.cmos[index] = value;
+    if (runs()) {
+      take_time(fraction);
+      schedule_update();
     }
-    case control_b:
-      write_control_b(value);
-      break;
-    case control_c:
-    case control_d:
-      return;  // cannot be written
+    return;
+  }
+  switch (index) {
+    case a:
+      return write_divider(value);
+    case b:
+      return write_modes(value);
+    case c:
+    case d:
+      return;  // read-only
     default:
-      if (is_time(state_.index)) show_time(now);
-      state_.cmos[state_.index] = value;
-      if (ran && is_time(state_.index)) take_time(now, fraction);
+      state_.cmos[index] = value;
+      if (is_alarm_register(index)) schedule_update();
   }
-  plan_alarm(now);
-  wake_timer();
 }
 
-void Rtc::write_control_b(std::uint8_t value) {
-  const std::int64_t now = wall_ns_();
+void Rtc::write_divider(std::uint8_t value) {
   const bool ran = runs();
-  const std::int64_t fraction = guest_ns(now) % second_ns;
-  show_time(now);
-  if (value & b::set) value &= static_cast<std::uint8_t>(~b::update);
-  const bool periodic_changes = ((state_.cmos[control_b] ^ value) & b::periodic) != 0;
-  state_.cmos[control_b] = value;
-  if (!ran && runs()) take_time(now, fraction);
-  if (ran && runs()) show_time(now);  // the format may have changed
-  if (periodic_changes) restart_periods(now);
-  update_interrupt();
+  show_time();
+  state_.cmos[a] = value & static_cast<std::uint8_t>(~a_bit::in_progress);
+  // Its first second is half as long: so says the data sheet.
+  if (runs() && !ran) take_time(second_ns / 2);
+  schedule_periodic();
+  schedule_update();
 }
 
-// ---- time
-
-bool Rtc::runs() const {
-  return !(state_.cmos[control_b] & b::set) && (state_.cmos[control_a] & a::divider) <= a::divider_runs;
+void Rtc::write_modes(std::uint8_t value) {
+  const bool ran = runs();
+  const std::int64_t fraction = guest_now() - floor_to(guest_now(), second_ns);
+  show_time();
+  if (value & rtc_b_bit::set) value &= static_cast<std::uint8_t>(~rtc_b_bit::update);
+  state_.cmos[b] = value;
+  if (runs() && !ran) take_time(fraction);
+  show_time();  // the digits may be other ones now
+  raise(0);     // what was pending may be enabled now
+  schedule_periodic();
+  schedule_update();
 }
 
-std::int64_t Rtc::guest_ns(std::int64_t now) const {
-  return static_cast<std::int64_t>(state_.base_seconds) * second_ns +
-         (now - static_cast<std::int64_t>(state_.last_update)) + state_.offset;
+/// The flags are named like the bits of register B that enable them.
+void Rtc::raise(std::uint8_t flags) {
+  std::uint8_t& pending = state_.cmos[c];
+  pending |= flags;
+  constexpr std::uint8_t sources = c_bit::periodic | c_bit::alarm | c_bit::update;
+  const bool request = (pending & state_.cmos[b] & sources) != 0;
+  if (request) pending |= c_bit::request;
+  interrupt_((pending & c_bit::request) != 0);
 }
 
-std::uint8_t Rtc::encode(unsigned value) const {
-  return static_cast<std::uint8_t>(state_.cmos[control_b] & b::binary ? value : value / 10 << 4 | value % 10);
+// ---- timers
+
+/// 0: none.
+std::uint32_t Rtc::period_ticks() const {
+  const unsigned rate = state_.cmos[a] & a_bit::rate;
+  if (rate == 0 || (state_.cmos[a] & a_bit::divider) != a_bit::divider_runs) return 0;
+  return 1u << (rate <= 2 ? rate + 6 : rate - 1);
 }
 
-unsigned Rtc::decode(std::uint8_t value) const {
-  return state_.cmos[control_b] & b::binary ? value : (value >> 4) * 10u + (value & 0xfu);
-}
-
-/// While it is stopped, the registers keep what they have.
-void Rtc::show_time(std::int64_t now) {
-  if (!runs()) return;
-  const std::time_t time = guest_ns(now) / second_ns;
-  std::tm parts{};
-  ::gmtime_r(&time, &parts);
-  const auto put = [this](Register at, int value) { state_.cmos[at] = encode(static_cast<unsigned>(value)); };
-  put(seconds, parts.tm_sec);
-  put(minutes, parts.tm_min);
-  if (state_.cmos[control_b] & b::whole_day) {
-    put(hours, parts.tm_hour);
+void Rtc::schedule_periodic() {
+  const std::uint32_t wanted = state_.cmos[b] & rtc_b_bit::periodic ? period_ticks() : 0;
+  if (wanted == 0) {
+    state_.period = 0;
+    state_.periodic_timer = RtcState::not_armed;
   } else {
-    put(hours, parts.tm_hour % 12 == 0 ? 12 : parts.tm_hour % 12);
-    if (parts.tm_hour >= 12) state_.cmos[hours] |= afternoon;
+    state_.period = wanted;
+    const std::int64_t ticks =
+        static_cast<std::int64_t>(static_cast<__int128>(host_now()) * tick_hz / second_ns);
+    const std::int64_t next = floor_to(ticks, state_.period) + state_.period;
+    state_.next_periodic_time =
+        static_cast<std::int64_t>(static_cast<__int128>(next) * second_ns / tick_hz) + 1;
+    state_.periodic_timer = state_.next_periodic_time;
   }
-  put(weekday, parts.tm_wday + 1);
-  put(day, parts.tm_mday);
-  put(month, parts.tm_mon + 1);
-  put(year, parts.tm_year % 100);
-  put(century, (parts.tm_year + 1900) / 100);
+  periodic_timer_.arm(state_.periodic_timer);
 }
 
-/// The time is what the registers say, and `fraction_ns`.
-void Rtc::take_time(std::int64_t now, std::int64_t fraction_ns) {
-  const auto get = [this](Register at) { return static_cast<int>(decode(state_.cmos[at])); };
-  std::tm parts{};
-  parts.tm_sec = get(seconds);
-  parts.tm_min = get(minutes);
-  if (state_.cmos[control_b] & b::whole_day) {
-    parts.tm_hour = get(hours);
-  } else {
-    const std::uint8_t shown = state_.cmos[hours];
-    parts.tm_hour = static_cast<int>(decode(shown & static_cast<std::uint8_t>(~afternoon)) % 12);
-    if (shown & afternoon) parts.tm_hour += 12;
-  }
-  parts.tm_mday = get(day);
-  parts.tm_mon = get(month) - 1;
-  parts.tm_year = get(century) * 100 + get(year) - 1900;
-  state_.base_seconds = static_cast<std::uint64_t>(::timegm(&parts));
-  state_.last_update = static_cast<std::uint64_t>(now);
-  state_.offset = fraction_ns;
-  last_second_ = static_cast<std::int64_t>(state_.base_seconds);
+void Rtc::on_periodic() {
+  if (state_.periodic_timer == RtcState::not_armed || host_now() < state_.periodic_timer) return;
+  raise(c_bit::periodic);
+  schedule_periodic();
 }
 
-// ---- events
-
-/// Sets the flags of what has happened until now.
-void Rtc::advance(std::int64_t now) {
-  auto& flags = state_.cmos[control_c];
-  state_.period = period_ticks(state_.cmos[control_a]);
-  if (state_.period != 0 && state_.next_periodic_time <= now) {
-    flags |= b::periodic;
-    const std::int64_t period = period_ns(state_.period);
-    state_.next_periodic_time += ((now - state_.next_periodic_time) / period + 1) * period;
-  }
-  if (runs()) {
-    const std::int64_t second = guest_ns(now) / second_ns;
-    if (second != std::exchange(last_second_, second)) flags |= b::update;
-    if (static_cast<std::int64_t>(state_.next_alarm_time) <= now) {
-      flags |= b::alarm;
-      plan_alarm(now);
-    }
-  }
-  update_interrupt();
-}
-
-void Rtc::restart_periods(std::int64_t now) {
-  state_.period = period_ticks(state_.cmos[control_a]);
-  state_.next_periodic_time = state_.period == 0 ? 0 : now + period_ns(state_.period);
-}
-
-void Rtc::plan_alarm(std::int64_t now) {
-  const std::int64_t present = guest_ns(now) / second_ns;
-  const auto matches = [this](Register at, std::int64_t value) {
-    const std::uint8_t wanted = state_.cmos[at];
-    if ((wanted & any_value) == any_value) return true;
-    if (at != hours_alarm || (state_.cmos[control_b] & b::whole_day))
-      return decode(wanted) == static_cast<unsigned>(value);
-    const unsigned hour = decode(wanted & static_cast<std::uint8_t>(~afternoon)) % 12;
-    return hour + (wanted & afternoon ? 12 : 0) == static_cast<unsigned>(value);
+std::int64_t Rtc::seconds_to_alarm(std::int64_t guest_seconds) const {
+  const auto matches = [this](std::uint8_t index, std::int64_t value) {
+    const std::uint8_t alarm = state_.cmos[index];
+    return (alarm & any_alarm) == any_alarm ||
+           rtc_decode(state_.cmos, alarm, index == hours_alarm) == static_cast<std::uint64_t>(value);
   };
-  std::int64_t second = present + 1;
-  for (; second < present + day_seconds; ++second) {
-    const std::int64_t in_day = second % day_seconds;
-    if (matches(seconds_alarm, in_day % 60) && matches(minutes_alarm, in_day / 60 % 60) &&
-        matches(hours_alarm, in_day / 3600))
-      break;
-  }
-  state_.next_alarm_time = static_cast<std::uint64_t>(now + second * second_ns - guest_ns(now));
-}
-
-std::int64_t Rtc::next_second(std::int64_t now) const {
-  return now + second_ns - guest_ns(now) % second_ns;
-}
-
-std::optional<std::int64_t> Rtc::next_event(std::int64_t now) const {
-  std::optional<std::int64_t> next;
-  // One that was not acknowledged yet needs no other.
-  const auto waiting = static_cast<std::uint8_t>(state_.cmos[control_b] & ~state_.cmos[control_c]);
-  const auto consider = [&next](std::int64_t time) { next = std::min(next.value_or(time), time); };
-  if ((waiting & b::periodic) && state_.period != 0) consider(state_.next_periodic_time);
-  if ((waiting & b::update) && runs()) consider(next_second(now));
-  if ((waiting & b::alarm) && runs()) consider(static_cast<std::int64_t>(state_.next_alarm_time));
-  return next;
-}
-
-void Rtc::update_interrupt() {
-  auto& flags = state_.cmos[control_c];
-  const bool level = (flags & state_.cmos[control_b] & b::any_interrupt) != 0;
-  flags = static_cast<std::uint8_t>(level ? flags | c::interrupt : flags & ~c::interrupt);
-  if (level != std::exchange(interrupt_level_, level) && interrupt_) interrupt_(level);
-}
-
-/// With mutex_ held, after something changed that events depend on.
-void Rtc::wake_timer() {
-  if (!timer_.joinable() && (state_.cmos[control_b] & b::any_interrupt))
-    timer_ = start_thread("rtc", [this](const std::stop_token& stop) { loop(stop); });
-  replanned_.notify_all();
-}
-
-void Rtc::loop(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  while (!stop.stop_requested()) {
-    const std::int64_t now = wall_ns_();
-    advance(now);
-    const auto next = next_event(now);
-    // Any notification makes a new plan; a false one costs nothing.
-    bool replanned = false;
-    const auto changed = [&replanned] { return std::exchange(replanned, true); };
-    if (next) {
-      replanned_.wait_for(lock, stop, std::chrono::nanoseconds(std::max<std::int64_t>(*next - now, 1)),
-                          changed);
+  std::int64_t distance = 1;
+  while (distance <= day_seconds) {
+    const std::int64_t of_day = floor_to(guest_seconds + distance, 1) % day_seconds;
+    const std::int64_t positive = of_day < 0 ? of_day + day_seconds : of_day;
+    if (!matches(hours_alarm, positive / 3600)) {
+      distance += 3600 - positive % 3600;
+    } else if (!matches(minutes_alarm, positive / 60 % 60)) {
+      distance += 60 - positive % 60;
+    } else if (!matches(seconds_alarm, positive % 60)) {
+      ++distance;
     } else {
-      replanned_.wait(lock, stop, changed);
+      return distance;
     }
   }
+  return day_seconds;  // an alarm that never comes: look again in a day
 }
 
-// ---- section
+/// The timer is armed only for what would change a flag: the next second, or when that one is set, the alarm.
+void Rtc::schedule_update() {
+  const std::uint8_t flags = state_.cmos[c];
+  state_.update_timer = RtcState::not_armed;
+  if (runs()) {
+    const std::int64_t guest = guest_now();
+    const std::int64_t host = host_now();
+    const std::int64_t second = floor_to(guest, second_ns);
+    const std::int64_t distance = seconds_to_alarm(second / second_ns);
+    state_.next_alarm_time = static_cast<std::uint64_t>(host + (second - guest) + distance * second_ns);
+    if (!(flags & c_bit::update)) {
+      state_.update_timer = host + second_ns - (guest - second);
+    } else if (!(flags & c_bit::alarm)) {
+      state_.update_timer = static_cast<std::int64_t>(state_.next_alarm_time);
+    }
+  }
+  update_timer_.arm(state_.update_timer);
+}
+
+void Rtc::on_update() {
+  const std::int64_t host = host_now();
+  if (state_.update_timer == RtcState::not_armed || host < state_.update_timer) return;
+  const bool alarm = static_cast<std::uint64_t>(host) >= state_.next_alarm_time;
+  raise(alarm ? c_bit::update | c_bit::alarm : c_bit::update);
+  schedule_update();
+}
+
+// ---- as a whole
+
+void Rtc::reset() {
+  const std::lock_guard lock(mutex_);
+  constexpr std::uint8_t usual_rate = 6;
+  state_.index = 0;
+  state_.cmos[a] = a_bit::divider_runs | usual_rate;
+  state_.cmos[b] = rtc_b_bit::hours_24;
+  state_.cmos[c] = 0;
+  state_.cmos[d] = battery_good;
+  const std::int64_t host = host_now();
+  state_.base_seconds = static_cast<std::uint64_t>(host / second_ns);
+  state_.last_update = static_cast<std::uint64_t>(host);
+  state_.offset = host % second_ns;
+  flags_read_ = host;
+  show_time();
+  interrupt_(false);
+  schedule_periodic();
+  schedule_update();
+}
 
 std::unique_ptr<DeviceSection> Rtc::section() {
-  const auto before_save = [this]() -> Result<> {
-    const std::lock_guard lock(mutex_);
-    const std::int64_t now = wall_ns_();
-    advance(now);
-    show_time(now);
-    const std::uint8_t enabled = state_.cmos[control_b];
-    state_.periodic_timer = (enabled & (b::periodic | b::square_wave)) && state_.period != 0
-                                ? state_.next_periodic_time
-                                : RtcState::not_armed;
-    state_.update_timer = !runs()               ? RtcState::not_armed
-                          : enabled & b::update ? next_second(now)
-                                                : static_cast<std::int64_t>(state_.next_alarm_time);
-    return {};
-  };
-  const auto after_load = [this]() -> Result<> {
-    const std::lock_guard lock(mutex_);
-    const std::int64_t now = wall_ns_();
-    last_second_ = guest_ns(now) / second_ns;
-    state_.period = period_ticks(state_.cmos[control_a]);
-    if (state_.period != 0 && state_.next_periodic_time == 0) restart_periods(now);
-    update_interrupt();
-    wake_timer();
-    return {};
-  };
-  return make_rtc_section(state_, {.before_save = before_save, .after_load = after_load});
+  return make_rtc_section(state_, {.before_save = [this]() -> Result<> {
+                                     const std::lock_guard lock(mutex_);
+                                     show_time();
+                                     return {};
+                                   },
+                                   .after_load = [this]() -> Result<> {
+                                     after_load();
+                                     return {};
+                                   }});
+}
+
+void Rtc::after_load() {
+  const std::lock_guard lock(mutex_);
+  // The line follows the flags; the timers were armed by somebody with the same clock.
+  interrupt_((state_.cmos[c] & c_bit::request) != 0);
+  periodic_timer_.arm(state_.periodic_timer);
+  if (state_.update_timer == RtcState::not_armed && runs()) return schedule_update();
+  update_timer_.arm(state_.update_timer);
 }
 
 }  // namespace godwit::vm

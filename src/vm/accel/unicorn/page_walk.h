@@ -10,13 +10,16 @@
 
 namespace godwit::vm {
 
-/// With paging off, or on in long mode (4 levels). Nothing where no page is mapped, or in another kind of
-/// paging. Checks no access rights.
+/// Whatever kind of paging is on. Nothing where no page is mapped. Checks no access rights.
 std::optional<std::uint64_t> to_physical(const CpuState& state, const MemoryMap& memory,
                                          std::uint64_t linear);
 
 /// Reads linear memory; false if some of it is not mapped to RAM.
 bool read_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear,
                  std::span<std::byte> into);
+
+/// Writes it; false, and nothing is written, if some of it is not mapped to RAM.
+bool write_linear(const CpuState& state, const MemoryMap& memory, std::uint64_t linear,
+                  std::span<const std::byte> from);
 
 }  // namespace godwit::vm

@@ -37,6 +37,10 @@ void syscall_hook(uc_engine*, void* client) {
   static_cast<EngineClient*>(client)->on_syscall();
 }
 
+void exception_hook(uc_engine*, std::uint32_t vector, void* client) {
+  static_cast<EngineClient*>(client)->on_exception(vector);
+}
+
 std::uint32_t in_hook(uc_engine*, std::uint32_t port, int size, void* bus) {
   return static_cast<Bus*>(bus)->read_port(static_cast<std::uint16_t>(port), static_cast<unsigned>(size));
 }
@@ -104,6 +108,9 @@ Result<> UnicornEngine::add_hooks() {
   GODWIT_TRY(check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&out_hook), &bus_, 1, 0,
                                UC_X86_INS_OUT),
                    "watch port writes"));
+  GODWIT_TRY(check(
+      uc_hook_add(engine_, &hook, UC_HOOK_INTR, reinterpret_cast<void*>(&exception_hook), &client_, 1, 0),
+      "watch exceptions"));
   return check(uc_hook_add(engine_, &hook, UC_HOOK_INSN, reinterpret_cast<void*>(&syscall_hook), &client_, 1,
                            0, UC_X86_INS_SYSCALL),
                "watch system calls");

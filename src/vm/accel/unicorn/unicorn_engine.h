@@ -25,6 +25,8 @@ class EngineClient {
   /// Before each block of code. `linear` is its address.
   virtual void on_block(std::uint64_t linear, std::uint32_t size) = 0;
   virtual void on_syscall() = 0;
+  /// An exception, with rip at the instruction that failed, or a software interrupt, with rip behind it.
+  virtual void on_exception(std::uint32_t vector) = 0;
 };
 
 class UnicornEngine {

@@ -204,6 +204,21 @@ Result<> load_state(UnicornEngine& engine, const CpuState& state) {
   return {};
 }
 
+void move_to(UnicornEngine& engine, const CpuState& state) {
+  switch (engine.mode()) {
+    case EngineMode::wide:
+      engine.write(UC_X86_REG_RSP, state.registers[rsp]);
+      engine.write(UC_X86_REG_RIP, state.rip);
+      break;
+    case EngineMode::protected_32:
+    case EngineMode::real:
+      engine.write(UC_X86_REG_ESP, static_cast<std::uint32_t>(state.registers[rsp]));
+      engine.write(UC_X86_REG_EIP, static_cast<std::uint32_t>(state.rip));
+      break;
+  }
+  engine.write(UC_X86_REG_EFLAGS, static_cast<std::uint32_t>(state.rflags));
+}
+
 Result<StateReader> StateReader::create() {
   StateReader reader;
   uc_engine* engine = nullptr;

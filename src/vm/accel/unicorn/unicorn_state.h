@@ -15,6 +15,9 @@ EngineMode engine_mode_of(const CpuState& state);
 /// Unicorn cannot load.
 Result<> load_state(UnicornEngine& engine, const CpuState& state);
 
+/// The same, for a state that differs from the engine's in instruction pointer, stack pointer and flags only.
+void move_to(UnicornEngine& engine, const CpuState& state);
+
 /// Reads states out of engines. Registers above 32 bits of an engine that is not wide are only to be had
 /// through a context of a wide one.
 class StateReader {
