@@ -124,7 +124,7 @@ void read_table(const UnicornEngine& engine, int id, Segment& table, bool has_se
   table.limit = value.limit;
   if (has_selector && value.selector != table.selector) {
     table.selector = value.selector;
-    table.flags = value.flags;
+    table.flags = value.flags & 0x00f0ff00;
   }
 }
 

@@ -14,6 +14,14 @@ namespace {
 constexpr std::byte hlt_opcode{0xf4};
 constexpr std::uint8_t invalid_opcode = 6;
 
+/// A translator's segment flags have limit bits that say who sent them: the next receiver is not to take us
+/// for that one, whose x87 registers are in another order.
+void drop_limit_bits(CpuState& state) {
+  constexpr std::uint32_t limit = 0xf << 16;
+  for (Segment& segment : state.segments) segment.flags &= ~limit;
+  for (Segment* segment : {&state.ldt, &state.tr, &state.gdt, &state.idt}) segment->flags &= ~limit;
+}
+
 /// In real mode Unicorn knows no base but the selector's. The one that reset leaves in CS shows the same
 /// firmware as that.
 Result<> use_bases_of_selectors(CpuState& state) {
@@ -55,6 +63,7 @@ Result<> UnicornVcpu::open_engine() {
 
 Result<> UnicornVcpu::set_state(const CpuState& state) {
   state_ = state;
+  drop_limit_bits(state_);
   waiting_ =
       state.halted != 0 || state.mp_state == mp_state::uninitialized || state.mp_state == mp_state::halted;
   agreed_on_start_ = false;
