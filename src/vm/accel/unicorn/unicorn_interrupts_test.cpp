@@ -163,7 +163,7 @@ TEST_F(UnicornInterrupts, ReachALoop) {
 }
 
 TEST_F(UnicornInterrupts, WakeAHaltedProcessor) {
-  start({0xfb, 0xf4, 0xb0, 'W', 0xe6, sign_port, 0xeb, 0xf9});  // sti; hlt; 'W'; again
+  start({0xfb, 0xf4, 0xfa, 0xb0, 'W', 0xe6, sign_port, 0xeb, 0xf7});  // sti; hlt; cli; 'W'; again
   for (std::size_t i = 1; i <= 10; ++i) {
     send(0x40);
     bus_.wait_for('W', i);
