@@ -136,7 +136,8 @@ Result<VcpuExit> UnicornVcpu::run() {
   for (;;) {
     if (interrupted_.load(std::memory_order_acquire)) return VcpuExit::interrupted;
     if (interrupts_) {
-      if (waiting_) wait_for_event();
+      // INIT and SIPI may both be there already, with one call of wake().
+      if (waiting_ && !interrupts_->has_event(are_interrupts_enabled())) wait_for_event();
       GODWIT_ASSIGN(const auto exit, take_events());
       if (exit) return *exit;
       if (waiting_) continue;
