@@ -76,10 +76,10 @@ TEST_F(KvmChipsTest, AStopHoldsTheCount) {
   ASSERT_TRUE(chips_->set_apic(0, armed(0x20040)));
   ASSERT_TRUE(chips_->starting());
   ASSERT_TRUE(chips_->stopped());
-  const auto first = chips_->apic(0);
-  const auto second = chips_->apic(0);
-  ASSERT_TRUE(first && second);
-  EXPECT_EQ(first->timer_expiry, second->timer_expiry);
+  const auto before = chips_->apic(0);
+  const auto after = chips_->apic(0);
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(before->timer_expiry, after->timer_expiry);
 }
 
 TEST_F(KvmChipsTest, TheOthersComeBack) {
