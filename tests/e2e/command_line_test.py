@@ -1,9 +1,11 @@
 """The command line, the memory and objects it asks for, and the queries that show them."""
 
 import os
+import sys
 import unittest
 
-from vmm import MIB, NONE, Vm, run
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from vm_process import MIB, NONE, Godwit, run
 
 
 class CommandLine(unittest.TestCase):
@@ -43,7 +45,7 @@ class CommandLine(unittest.TestCase):
             self.assertIn(text, stdout)
 
     def test_everything_a_harness_passes(self):
-        with Vm("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest",
+        with Godwit("-machine", "none,", "-accel", "kvm", "-accel", "tcg", "-accel", "qtest",
                 "--name", "g,debug-threads=on",
                 "-uuid", "00112233-4455-6677-8899-aabbccddeeff", "-m", "150M", "-vga", "none", "-nographic",
                 "-audio", "none", "-no-user-config", "-trace", "migration_*", "-msg", "timestamp=on", "-no-shutdown",
@@ -66,23 +68,23 @@ class Memory(unittest.TestCase):
 
     def test_sizes(self):
         for text, size in (("150M", 150 * MIB), ("64", 64 * MIB), ("1G", 1024 * MIB), ("0.5G", 512 * MIB)):
-            with self.subTest(text), Vm(*NONE, "-m", text) as m:
+            with self.subTest(text), Godwit(*NONE, "-m", text) as m:
                 self.ends_at(m, size)
 
     def test_machine_none_has_no_ram_unless_asked(self):
-        with Vm(*NONE) as m:
+        with Godwit(*NONE) as m:
             m.write(0x1000, b"\x5a")
             self.assertNotEqual(m.read(0x1000, 1), b"\x5a")
 
     def test_ram_of_a_memfd_object(self):
-        with Vm(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
+        with Godwit(*NONE, "-object", "memory-backend-memfd,id=m,size=16M", "-machine", "memory-backend=m") as m:
             self.ends_at(m, 16 * MIB)
             self.assertEqual(m.qmp.command("qom-get", path="/objects/m", property="size"), 16 * MIB)
             self.assertEqual(m.qmp.command("qom-get", path="/machine", property="memory-backend"), "/objects/m")
             self.assertEqual(m.qmp.error("object-del", id="m"), "object 'm' is in use, can not be deleted")
 
     def test_ram_in_a_shared_file_that_is_unlinked(self):
-        with Vm(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
+        with Godwit(*NONE, "-m", "16M", "-object", "memory-backend-file,id=m,size=16M,mem-path=@DIR@/ram,share=on",
                 "-numa", "node,memdev=m") as m:
             self.assertEqual(os.path.getsize(m.path("ram")), 16 * MIB)
             with open(m.path("ram"), "rb") as ram:
@@ -92,13 +94,13 @@ class Memory(unittest.TestCase):
                 self.assertEqual(ram.read(6), b"shared")
 
     def test_mem_path(self):
-        with Vm(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
+        with Godwit(*NONE, "-m", "4M", "-mem-path", "@DIR@/ram") as m:
             self.ends_at(m, 4 * MIB)
 
 
 class Objects(unittest.TestCase):
     def test_memory_objects_come_and_go(self):
-        with Vm(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
+        with Godwit(*NONE, "-object", "memory-backend-ram,id=m0,size=1M", qtest=False) as m:
             qmp = m.qmp
             self.assertEqual(qmp.command("qom-get", path="/objects/m0", property="size"), MIB)
             self.assertEqual(qmp.command("object-add", qom_type="memory-backend-ram", id="m1", size=65536), {})
@@ -110,7 +112,7 @@ class Objects(unittest.TestCase):
             self.assertEqual(m.quit(), 0)
 
     def test_texts(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             for text, arguments in (
                     ("Parameter 'qom-type' does not accept value 'bogus'", {"qom-type": "bogus", "id": "z"}),
                     ("Parameter 'qom-type' is missing", {"id": "z"}),
@@ -145,7 +147,7 @@ class Objects(unittest.TestCase):
 
 class Queries(unittest.TestCase):
     def test_fresh_machine(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             qmp = m.qmp
             self.assertEqual(qmp.greeting["QMP"]["capabilities"], ["oob"])
             self.assertEqual(qmp.command("query-status"), {"status": "running", "running": True, "singlestep": False})
@@ -169,7 +171,7 @@ class Queries(unittest.TestCase):
             self.assertNotIn("memory-backend-ram", accelerators_)
 
     def test_human_monitor(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             human = lambda line: m.qmp.command("human-monitor-command", command_line=line)
             self.assertEqual(human("info status"), "VM status: running\r\n")
             self.assertEqual(human("bogus"), "unknown command: 'bogus'\r\n")
@@ -179,7 +181,7 @@ class Queries(unittest.TestCase):
             self.assertEqual(human("  info  status "), "VM status: paused\r\n")
 
     def test_what_is_not_built_says_so(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=0), "calc-time is out of range[1, 60].")
             self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=1), "calc-dirty-rate is not built yet")
             self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
@@ -188,7 +190,7 @@ class Queries(unittest.TestCase):
             self.assertEqual(m.qmp.error("yank", instances=[{"type": "migration"}]), "Instance not found")
 
     def test_every_command_of_the_schema_answers(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             schema = m.qmp.command("query-qmp-schema")
             wanted = {entry["name"] for entry in schema if entry["meta-type"] == "command"}
             self.assertGreater(len(wanted), 40)

@@ -3,12 +3,14 @@
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 import unittest
 
-from vmm import NONE, Vm, accelerators
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import witness
+from vm_process import NONE, Godwit, accelerators
 
 
 class Guests(unittest.TestCase):
@@ -17,7 +19,7 @@ class Guests(unittest.TestCase):
             with self.subTest(accelerator), tempfile.TemporaryDirectory() as folder:
                 image = os.path.join(folder, "disk")
                 witness.image(image, 4, 1)
-                with Vm("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image,
+                with Godwit("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image,
                         "-serial", "file:@DIR@/serial") as m:
                     self.assertTrue(os.path.exists(m.path("serial")))
                     iterations = lambda: int.from_bytes(m.read(0x9000, 8), "little")
@@ -46,7 +48,7 @@ class Guests(unittest.TestCase):
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(os.path.join(folder, "com1"))
             listener.listen(1)
-            with Vm("-machine", "q35", "-m", "64M", "-drive", "if=none,id=d0,file=%s,format=raw" % image,
+            with Godwit("-machine", "q35", "-m", "64M", "-drive", "if=none,id=d0,file=%s,format=raw" % image,
                     "-device", "ide-hd,drive=d0,secs=1,cyls=1,heads=1",
                     "-chardev", "socket,id=c0,path=%s/com1" % folder,
                     "-device", "isa-serial,chardev=c0", "-accel", "kvm", "-accel", "tcg") as m:
@@ -65,14 +67,14 @@ class Guests(unittest.TestCase):
                 disk.write(image)
                 disk.flush()
                 options = ("-accel", accelerator, "-m", "16M", "-drive", "file=%s,format=raw" % disk.name, "-S")
-                with Vm(*options) as m:
+                with Godwit(*options) as m:
                     m.qmp.command("cont")
                     self.assertEqual(m.qmp.wait("RESET")["data"], {"guest": True, "reason": "guest-reset"})
                     m.qmp.events.clear()
                     m.qmp.wait("RESET")  # it ran again, up to the same point
                     self.assertEqual(m.qmp.command("query-status")["status"], "running")
                     self.assertEqual(m.quit(), 0)
-                with Vm(*options, "-no-reboot") as m:
+                with Godwit(*options, "-no-reboot") as m:
                     m.qmp.command("cont")
                     self.assertEqual(m.qmp.wait("SHUTDOWN")["data"], {"guest": True, "reason": "guest-reset"})
                     self.assertEqual(m.wait_exit(), 0)
@@ -82,7 +84,7 @@ class Guests(unittest.TestCase):
             with self.subTest(accelerator), tempfile.TemporaryDirectory() as folder:
                 image = os.path.join(folder, "disk")
                 witness.image(image, 4, 1)
-                with Vm("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image) as m:
+                with Godwit("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image) as m:
                     while m.read(0x9000, 8) == bytes(8):
                         m.alive()
                     began = time.monotonic()
@@ -93,7 +95,7 @@ class Guests(unittest.TestCase):
 
 class Incoming(unittest.TestCase):
     def test_listens_before_the_monitor_answers(self):
-        with Vm(*NONE, "-incoming", "tcp:127.0.0.1:0") as m:
+        with Godwit(*NONE, "-incoming", "tcp:127.0.0.1:0") as m:
             address = m.qmp.command("query-migrate")["socket-address"][0]
             self.assertEqual(address["host"], "127.0.0.1")
             socket.create_connection((address["host"], int(address["port"]))).close()

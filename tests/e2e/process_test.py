@@ -5,16 +5,18 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
-from vmm import GODWIT, MIB, NONE, Monitor, Qmp, Vm
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from vm_process import GODWIT, MIB, NONE, Godwit, Qmp
 
 
 class RunStates(unittest.TestCase):
     def test_stop_cont_reset(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             qmp = m.qmp
             status = lambda: qmp.command("query-status")["status"]
             qmp.command("stop")
@@ -37,7 +39,7 @@ class RunStates(unittest.TestCase):
             self.assertNotIn("data", qmp.events[-1])
 
     def test_started_stopped(self):
-        with Vm(*NONE, "-S", qtest=False) as m:
+        with Godwit(*NONE, "-S", qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "prelaunch")
             self.assertEqual(m.qmp.command("human-monitor-command", command_line="info status"),
                              "VM status: paused (prelaunch)\r\n")
@@ -45,7 +47,7 @@ class RunStates(unittest.TestCase):
             self.assertEqual(m.qmp.events[-1]["event"], "RESUME")
 
     def test_inmigrate(self):
-        with Vm(*NONE, "-incoming", "defer", qtest=False) as m:
+        with Godwit(*NONE, "-incoming", "defer", qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "inmigrate")
             m.qmp.command("stop")
             m.qmp.command("cont")
@@ -66,7 +68,7 @@ class Ending(unittest.TestCase):
     }
 
     def check_end(self, m, began, reason):
-        events = m.last_events()
+        events = m.qmp.rest()
         self.assertEqual(m.wait_exit(), 0, m.stderr())
         self.assertLess(time.monotonic() - began, 1.0)
         shutdown = [e for e in events if e["event"] == "SHUTDOWN"]
@@ -75,7 +77,7 @@ class Ending(unittest.TestCase):
     def test_signals(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             for state, (options, commands) in self.STATES.items():
-                with self.subTest(state=state, signal=number), Vm(*options) as m:
+                with self.subTest(state=state, signal=number), Godwit(*options) as m:
                     for command in commands:
                         m.qmp.command(command)
                     began = time.monotonic()
@@ -84,7 +86,7 @@ class Ending(unittest.TestCase):
 
     def test_quit(self):
         for state, (options, commands) in self.STATES.items():
-            with self.subTest(state=state), Vm(*options) as m:
+            with self.subTest(state=state), Godwit(*options) as m:
                 for command in commands:
                     m.qmp.command(command)
                 began = time.monotonic()
@@ -93,14 +95,14 @@ class Ending(unittest.TestCase):
                 self.check_end(m, began, "host-qmp-quit")
 
     def test_many_signals_are_as_good_as_one(self):
-        with Vm(*NONE) as m:
+        with Godwit(*NONE) as m:
             for _ in range(200):
                 if m.process.poll() is None:
                     m.process.send_signal(signal.SIGTERM)
             self.check_end(m, time.monotonic(), "host-signal")
 
     def test_while_migrating(self):
-        with Vm(*NONE, "-m", "64M") as source:
+        with Godwit(*NONE, "-m", "64M") as source:
             listener = socket.socket(socket.AF_UNIX)  # accepts and never reads
             listener.bind(source.path("mig"))
             listener.listen(1)
@@ -119,7 +121,7 @@ class Ending(unittest.TestCase):
             listener.close()
 
     def test_a_broken_incoming_stream_ends_with_status_1(self):
-        with Vm(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
+        with Godwit(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
             peer = socket.socket(socket.AF_UNIX)
             peer.connect(m.path("mig"))
             peer.sendall(b"this is no migration stream at all, not even a header")
@@ -149,9 +151,9 @@ class Monitors(unittest.TestCase):
             listener = socket.socket(socket.AF_UNIX)
             listener.bind(path)
             listener.listen(1)
-            with Vm(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control",
+            with Godwit(*NONE, "-chardev", "socket,path=%s,id=mon" % path, "-mon", "chardev=mon,mode=control",
                     qtest=False) as m:
-                qmp = Monitor(listener.accept()[0], m.process)
+                qmp = Qmp(listener.accept()[0], m.process)
                 self.assertEqual(qmp.command("quit"), {})
                 self.assertEqual(m.wait_exit(), 0)
                 qmp.socket.close()
@@ -161,8 +163,8 @@ class Monitors(unittest.TestCase):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        with Vm(*NONE, "-qmp", "tcp:127.0.0.1:%d,server,nowait" % port, qtest=False) as m:
-            qmp = Monitor(socket.create_connection(("127.0.0.1", port)), m.process)
+        with Godwit(*NONE, "-qmp", "tcp:127.0.0.1:%d,server,nowait" % port, qtest=False) as m:
+            qmp = Qmp(socket.create_connection(("127.0.0.1", port)), m.process)
             self.assertEqual(qmp.command("query-name"), {})
             m.qmp.command("stop")
             self.assertEqual(qmp.wait("STOP")["event"], "STOP")
@@ -180,7 +182,7 @@ class Monitors(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
 
     def test_a_server_that_waits_holds_the_start(self):
-        with Vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on,wait=on", "-mon", "chardev=w,mode=control",
+        with Godwit(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on,wait=on", "-mon", "chardev=w,mode=control",
                 qtest=False) as m:
             self.assertEqual(m.qmp.command("query-status")["status"], "prelaunch")
             waited = Qmp(m.path("wait"), m.process)
@@ -189,13 +191,13 @@ class Monitors(unittest.TestCase):
             waited.socket.close()
 
     def test_waiting_for_a_client_ends_with_a_signal(self):
-        with Vm(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on", "-mon", "chardev=w,mode=control",
+        with Godwit(*NONE, "-chardev", "socket,id=w,path=@DIR@/wait,server=on", "-mon", "chardev=w,mode=control",
                 qtest=False) as m:
             m.process.send_signal(signal.SIGTERM)
             self.assertEqual(m.wait_exit(), 0)
 
     def test_a_client_that_vanishes_does_no_harm(self):
-        with Vm(*NONE, qtest=False) as m:
+        with Godwit(*NONE, qtest=False) as m:
             other = socket.socket(socket.AF_UNIX)
             other.connect(m.name + ".qmp")
             other.close()
@@ -204,7 +206,7 @@ class Monitors(unittest.TestCase):
 
 class QtestProtocol(unittest.TestCase):
     def test_requests(self):
-        with Vm(*NONE, "-m", "1M") as m:
+        with Godwit(*NONE, "-m", "1M") as m:
             for request, answer in (("endianness", "OK little"), ("writeq 0x1000 0x1122334455667788", "OK"),
                                     ("readq 0x1000", "OK 0x1122334455667788"),
                                     ("readb 0x1000", "OK 0x0000000000000088"),
@@ -213,25 +215,25 @@ class QtestProtocol(unittest.TestCase):
                 self.assertEqual(m.ask(request), answer)
 
     def test_25000_sequential_reads_take_less_than_2_seconds(self):
-        with Vm(*NONE, "-m", "128M") as m:
+        with Godwit(*NONE, "-m", "128M") as m:
             began = time.monotonic()
             for i in range(25000):
                 self.assertEqual(m.ask("read 0x%x 0x1" % (i * 4096)), "OK 0x00")
             self.assertLess(time.monotonic() - began, 2.0)
 
     def test_served_in_every_state(self):
-        with Vm(*NONE, "-m", "1M", "-S") as m:
+        with Godwit(*NONE, "-m", "1M", "-S") as m:
             m.write(0, b"abc")
             m.qmp.command("cont")
             self.assertEqual(m.read(0, 3), b"abc")
             m.qmp.command("stop")
             self.assertEqual(m.read(0, 3), b"abc")
-        with Vm(*NONE, "-m", "1M", "-incoming", "defer") as m:
+        with Godwit(*NONE, "-m", "1M", "-incoming", "defer") as m:
             m.write(0, b"abc")
             self.assertEqual(m.read(0, 3), b"abc")
 
     def test_a_client_that_goes_does_no_harm(self):
-        with Vm(*NONE, "-m", "64M") as m:
+        with Godwit(*NONE, "-m", "64M") as m:
             m.qtest.sendall(b"read 0x0 0x4000000\n" * 4)
             m.qtest.close()
             self.assertEqual(m.qmp.command("query-status")["status"], "running")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,33 +18,49 @@ GODWIT = os.path.join(PROGRAMS, "godwit-system-x86_64")
 QEMU = shutil.which("qemu-system-x86_64")
 DATA = os.path.join(os.path.dirname(__file__), "..", "data")
 DEADLINE_S = 60
+MIB = 1 << 20
+NONE = ("-machine", "none", "-accel", "qtest")
 
 
 def have_kvm():
     return os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
+def accelerators():
+    if not have_kvm():
+        print("SKIP: /dev/kvm is missing, only tcg is tested", file=sys.stderr)
+    return ["kvm", "tcg"] if have_kvm() else ["tcg"]
+
+
 class Failure(AssertionError):
     pass
+
+
+def connect(path, process):
+    """To a listener of `process`, as soon as there is one."""
+    connection = socket.socket(socket.AF_UNIX)
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            connection.connect(path)
+            return connection
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                connection.close()
+                raise Failure("no monitor at %s" % path)
+            select.select([], [], [], 0.01)
 
 
 class Qmp:
     """One monitor connection. Events are kept in `events` in the order of arrival."""
 
-    def __init__(self, path, process):
+    def __init__(self, where, process, negotiate=True):
+        """`where`: the path of the monitor's socket, or a connection that is there already."""
         self.events, self.buffer, self.process = [], b"", process
-        self.socket = socket.socket(socket.AF_UNIX)
-        end = time.monotonic() + DEADLINE_S
-        while True:
-            try:
-                self.socket.connect(path)
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > end:
-                    raise Failure("no monitor at %s" % path)
-                select.select([], [], [], 0.01)
+        self.socket = where if isinstance(where, socket.socket) else connect(where, process)
         self.greeting = self._message(lambda m: "QMP" in m)
-        self.command("qmp_capabilities")
+        if negotiate:
+            self.command("qmp_capabilities")
 
     def _receive(self, timeout):
         if not select.select([self.socket], [], [], max(0, timeout))[0]:
@@ -105,13 +122,24 @@ class Qmp:
                 return e
         return self._message(matches, timeout)
 
+    def rest(self):
+        """All events until the connection ends."""
+        try:
+            self._message(lambda _: False)
+        except (Failure, ConnectionResetError):
+            pass
+        return self.events
+
+    def human(self, line):
+        return self.command("human-monitor-command", command_line=line)
+
     def capabilities(self, **states):
         self.command("migrate-set-capabilities", capabilities=[
             {"capability": k.replace("_", "-"), "state": v} for k, v in states.items()])
 
 
 class Vm:
-    """One VMM. Use as a context manager, or call end()."""
+    """One VMM. Use as a context manager, or call end(). `@DIR@` in an argument stands for the folder of its files."""
 
     started = 0
 
@@ -129,7 +157,7 @@ class Vm:
             listener.listen(1)
             listener.settimeout(DEADLINE_S)
             command += ["-qtest", "unix:%s.qt" % self.name, "-qtest-log", "/dev/null"]
-        command += list(arguments)
+        command += [argument.replace("@DIR@", self.directory) for argument in arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=open(self.stderr_path, "wb"))
         self.qtest_buffer = b""
@@ -149,6 +177,9 @@ class Vm:
     def __exit__(self, *_):
         self.end()
 
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
     def stderr(self):
         with open(self.stderr_path, errors="replace") as f:
             return f.read().strip()
@@ -162,6 +193,9 @@ class Vm:
                 self.process.kill()
                 self.process.wait()
                 raise Failure("SIGTERM did not end the process")
+        for connection in (getattr(getattr(self, "qmp", None), "socket", None), getattr(self, "qtest", None)):
+            if connection:
+                connection.close()
         if self.own_directory:
             text = self.stderr() if os.path.exists(self.stderr_path) else ""
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -170,7 +204,19 @@ class Vm:
     def wait_exit(self, timeout=DEADLINE_S):
         return self.process.wait(timeout)
 
-    def qt(self, line):
+    def quit(self):
+        """The exit status."""
+        self.qmp.command("quit")
+        return self.wait_exit()
+
+    def alive(self):
+        """For loops that wait for the guest: fails instead of waiting for a process that has ended."""
+        if self.process.poll() is not None:
+            raise Failure("the process ended with status %s: %s" % (self.process.returncode, self.stderr()))
+        return True
+
+    def ask(self, line):
+        """A qtest request and its whole answer."""
         self.qtest.settimeout(DEADLINE_S)
         self.qtest.sendall(line.encode() + b"\n")
         while b"\n" not in self.qtest_buffer:
@@ -179,12 +225,29 @@ class Vm:
                 raise Failure("the qtest connection was closed")
             self.qtest_buffer += data
         answer, self.qtest_buffer = self.qtest_buffer.split(b"\n", 1)
-        if not answer.startswith(b"OK"):
+        return answer.decode()
+
+    def qt(self, line):
+        """A qtest request that has to succeed: what comes after the OK."""
+        answer = self.ask(line)
+        if not answer.startswith("OK"):
             raise Failure("qtest %s: %s" % (line[:60], answer[:80]))
         return answer[3:].strip()
 
     def read(self, address, length):
-        return bytes.fromhex(self.qt("read 0x%x 0x%x" % (address, length))[2:].decode())
+        return bytes.fromhex(self.qt("read 0x%x 0x%x" % (address, length))[2:])
 
     def write(self, address, data):
         self.qt("write 0x%x 0x%x 0x%s" % (address, len(data), data.hex()))
+
+
+class Godwit(Vm):
+    def __init__(self, *arguments, **settings):
+        super().__init__(GODWIT, *arguments, **settings)
+
+
+def run(*arguments):
+    """Runs Godwit to its end: (exit status, stdout, stderr)."""
+    done = subprocess.run([GODWIT, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S,
+                          check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
