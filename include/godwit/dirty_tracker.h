@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <godwit/dirty_bitmap.h>
 #include <godwit/ram_block.h>
@@ -36,6 +37,10 @@ class DirtyTracker {
     (void)block, (void)range, (void)bitmap;
     return {};
   }
+
+  /// How many pages each vCPU was found to have written since start, counted anew each time it was found; one
+  /// entry per vCPU, also before start. Empty where the tracker cannot tell them apart.
+  virtual std::vector<std::uint64_t> pages_by_vcpu() const { return {}; }
 
   /// Ends tracking; the guest writes at full speed again. Harmless when not started.
   virtual void stop() noexcept = 0;

@@ -79,6 +79,11 @@ class Migration {
   Result<> save_device_state(const std::string& path, bool live);
   Result<> load_device_state(const std::string& path);
 
+  /// calc-dirty-rate: how fast the guest writes, measured without moving it. A migration that starts meanwhile ends a
+  /// measurement by the dirty tracker, which it needs itself.
+  Result<> measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted);
+  schema::DirtyRateInfo dirty_rate() const;
+
   /// Waits until no outgoing migration is in progress. For tests and for an orderly end.
   void wait_until_idle() const;
 

@@ -183,7 +183,7 @@ bool supports_multiple_channels(const Address& address) {
 
 bool connects_at_once(const Address& address) {
   return std::holds_alternative<Fd>(address) || std::holds_alternative<Exec>(address) ||
-         std::holds_alternative<File>(address);
+         std::holds_alternative<File>(address) || std::holds_alternative<Rdma>(address);  // fails at once
 }
 
 std::string to_string(const Address& address) {

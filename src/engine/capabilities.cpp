@@ -53,12 +53,19 @@ bool is_built(Capability capability) {
   return std::ranges::find(kBuilt, capability) != std::end(kBuilt);
 }
 
-Result<> check(const Capabilities& c) {
+Result<> check_zero_copy(const Capabilities& c, const Parameters& p) {
+  const bool plain = !c.has(compress) && !c.has(xbzrle) &&
+                     p.multifd_compression == schema::MultiFDCompression::none && p.tls_creds.empty();
+  if (c.has(zero_copy_send) && !(c.has(multifd) && plain))
+    return fail("Zero copy only available for non-compressed non-TLS multifd migration");
+  return {};
+}
+
+Result<> check(const Capabilities& c, const Parameters& p) {
   if (c.has(postcopy_ram) && c.has(x_ignore_shared))
     return fail("Postcopy is not compatible with ignore-shared");
   GODWIT_TRY(check_background_snapshot(c));
-  if (c.has(zero_copy_send) && (!c.has(multifd) || c.has(compress) || c.has(xbzrle)))
-    return fail("Zero copy only available for non-compressed non-TLS multifd migration");
+  GODWIT_TRY(check_zero_copy(c, p));
   if (c.has(postcopy_preempt) && !c.has(postcopy_ram)) return fail("Postcopy preempt requires postcopy-ram");
   if (c.has(postcopy_preempt) && c.has(compress))
     return fail("Postcopy preempt not compatible with compress");
@@ -73,10 +80,11 @@ std::vector<schema::MigrationCapabilityStatus> Capabilities::list() const {
   return entries;
 }
 
-Result<Capabilities> Capabilities::with(const std::vector<schema::MigrationCapabilityStatus>& changes) const {
+Result<Capabilities> Capabilities::with(const std::vector<schema::MigrationCapabilityStatus>& changes,
+                                        const Parameters& parameters) const {
   Capabilities result = *this;
   for (const auto& change : changes) result.set(change.capability, change.state);
-  GODWIT_TRY(check(result));
+  GODWIT_TRY(check(result, parameters));
   return result;
 }
 

@@ -7,6 +7,8 @@
 #include <godwit/result.h>
 #include <godwit/schema/types.h>
 
+#include "engine/parameters.h"
+
 namespace godwit::engine {
 
 using Capability = schema::MigrationCapability;
@@ -19,8 +21,10 @@ class Capabilities {
   /// In the order of the schema, one entry each.
   std::vector<schema::MigrationCapabilityStatus> list() const;
 
-  /// These capabilities with `changes` applied, or why the result may not be. All or nothing.
-  Result<Capabilities> with(const std::vector<schema::MigrationCapabilityStatus>& changes) const;
+  /// These capabilities with `changes` applied, or why the result may not be beside `parameters`. All or
+  /// nothing.
+  Result<Capabilities> with(const std::vector<schema::MigrationCapabilityStatus>& changes,
+                            const Parameters& parameters = {}) const;
 
  private:
   std::bitset<64> set_;
@@ -30,6 +34,9 @@ class Capabilities {
 bool is_built(Capability capability);
 
 /// May the complete set stand? The texts are those of control-plane section 7, in its order of checks.
-Result<> check(const Capabilities& capabilities);
+Result<> check(const Capabilities& capabilities, const Parameters& parameters);
+
+/// The part of it that a change of parameters can break.
+Result<> check_zero_copy(const Capabilities& capabilities, const Parameters& parameters);
 
 }  // namespace godwit::engine

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "channel/connector.h"
 #include "engine/device_state_file.h"
+#include "engine/dirty_rate_meter.h"
 #include "engine/incoming/incoming_migration.h"
 #include "engine/outgoing/outgoing_migration.h"
 #include "engine/security.h"
@@ -28,7 +29,8 @@ class Migration::Implementation {
         clock_(clock),
         options_(options),
         outgoing_status_(engine::outgoing_moves(), [this](Status status) { announce(status); }),
-        incoming_status_(engine::incoming_moves(), [this](Status status) { announce(status); }) {}
+        incoming_status_(engine::incoming_moves(), [this](Status status) { announce(status); }),
+        dirty_rate_(guest, clock) {}
 
   ~Implementation() {
     if (auto attempt = outgoing()) {
@@ -49,6 +51,7 @@ class Migration::Implementation {
   Result<> add_blocker(std::string reason);
   void remove_blocker(std::string_view reason);
   schema::MigrationInfo info() const;
+  Result<> measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted);
   Result<> save_device_state(const std::string& path, bool live);
   Result<> load_device_state(const std::string& path);
 
@@ -63,6 +66,8 @@ class Migration::Implementation {
       return fail("Enable postcopy with migrate_set_capability before the start of migration");
     return fail("Postcopy must be started after migration has been started");
   }
+
+  schema::DirtyRateInfo dirty_rate() const { return dirty_rate_.info(); }
 
   engine::Settings settings_;
 
@@ -86,6 +91,7 @@ class Migration::Implementation {
   const MigrationOptions options_;
   engine::StatusMachine outgoing_status_;
   engine::StatusMachine incoming_status_;
+  engine::DirtyRateMeter dirty_rate_;  ///< with commands_ held, but for its info()
 
   mutable std::mutex commands_;             ///< one command that starts something at a time
   mutable std::mutex attempts_;             ///< guards the members below
@@ -100,7 +106,7 @@ Result<> Migration::Implementation::set_capabilities(
     const std::vector<schema::MigrationCapabilityStatus>& changes) {
   std::lock_guard commands(commands_);
   if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
-  GODWIT_ASSIGN(const auto result, settings_.capabilities().with(changes));
+  GODWIT_ASSIGN(const auto result, settings_.capabilities().with(changes, settings_.parameters()));
   settings_.set(result);
   return {};
 }
@@ -140,6 +146,7 @@ Result<> Migration::Implementation::migrate(const schema::MigrateArguments& requ
     outgoing_.reset();  // joins the thread of the attempt before, which has ended
     start_error_.reset();
   }
+  dirty_rate_.release_tracker();
   const Status before = outgoing_status_.status();
   outgoing_status_.to(before, Status::setup);
   auto prepared = prepare(request, descriptors);
@@ -255,6 +262,18 @@ void Migration::Implementation::describe_incoming(schema::MigrationInfo& info) c
   if (!addresses.empty()) info.socket_address = std::move(addresses);
 }
 
+Result<> Migration::Implementation::measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted) {
+  std::lock_guard commands(commands_);
+  // Reading memory that has not arrived could wait for it without end.
+  if (guest_.run_state() == RunState::inmigrate || engine::in_progress(incoming_status_.status()))
+    return fail("the dirty rate cannot be measured while the guest arrives");
+  const bool by_tracker = wanted.mode.value_or(schema::DirtyRateMeasureMode::page_sampling) !=
+                          schema::DirtyRateMeasureMode::page_sampling;
+  if (by_tracker && engine::in_progress(outgoing_status_.status()))
+    return fail("a migration is using the dirty tracker: mode page-sampling can be used beside it");
+  return dirty_rate_.start(wanted);
+}
+
 Result<> Migration::Implementation::save_device_state(const std::string& path, bool live) {
   std::lock_guard commands(commands_);
   (void)live;  // it says whether images are given up; there are none
@@ -318,6 +337,12 @@ Result<> Migration::save_device_state(const std::string& path, bool live) {
 }
 Result<> Migration::load_device_state(const std::string& path) {
   return implementation_->load_device_state(path);
+}
+Result<> Migration::measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted) {
+  return implementation_->measure_dirty_rate(wanted);
+}
+schema::DirtyRateInfo Migration::dirty_rate() const {
+  return implementation_->dirty_rate();
 }
 void Migration::wait_until_idle() const {
   implementation_->wait_until_idle();

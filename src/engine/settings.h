@@ -32,7 +32,9 @@ class Settings {
   }
   Result<> change(const schema::MigrateSetParameters& changes) {
     std::lock_guard lock(mutex_);
-    GODWIT_ASSIGN(parameters_, parameters_.with(changes));
+    GODWIT_ASSIGN(const Parameters changed, parameters_.with(changes));
+    GODWIT_TRY(check_zero_copy(capabilities_, changed));
+    parameters_ = changed;
     publish(parameters_);
     return {};
   }

@@ -61,6 +61,7 @@ Result<> KvmDirtyRingTracker::start(std::span<const RamBlock> blocks) {
     pieces_ = match_slots(slots_, blocks);
     reaped_.clear();
     for (const RamBlock& block : blocks) reaped_.emplace_back(block.pages());
+    for (Ring& ring : rings_) ring.written = 0;
     started_ = true;
   }
   auto logging = set_logging(true);
@@ -121,9 +122,17 @@ bool KvmDirtyRingTracker::drain(Ring& ring) {
     note(entry.slot, entry.offset);
     flags.store(KVM_DIRTY_GFN_F_RESET, std::memory_order_release);
     ++ring.next;
+    ++ring.written;
     any = true;
   }
   return any;
+}
+
+std::vector<std::uint64_t> KvmDirtyRingTracker::pages_by_vcpu() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> pages;
+  for (const Ring& ring : rings_) pages.push_back(ring.written);
+  return pages;
 }
 
 void KvmDirtyRingTracker::note(std::uint32_t slot_id, std::uint64_t slot_page) {

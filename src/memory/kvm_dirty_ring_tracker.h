@@ -46,6 +46,7 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   Result<> start(std::span<const RamBlock> blocks) override;
   Result<std::uint64_t> collect(std::span<DirtyBitmap> bitmaps) override;
   void stop() noexcept override;
+  std::vector<std::uint64_t> pages_by_vcpu() const override;
 
   /// Empties all rings into the next collect(). For the vCPU threads on KVM_EXIT_DIRTY_RING_FULL, any thread
   /// at any time, also when nothing is tracked. On failure the vCPU cannot go on.
@@ -55,7 +56,8 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   /// The ring of one vCPU, shared with the kernel.
   struct Ring {
     Mapping mapping;
-    std::uint32_t next = 0;  // index of the entry to look at
+    std::uint32_t next = 0;     // index of the entry to look at
+    std::uint64_t written = 0;  // pages since start
   };
 
   KvmDirtyRingTracker(int vm_fd, std::uint32_t entries, std::vector<KvmSlot> slots)
@@ -68,7 +70,7 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   const int vm_fd_;
   const std::uint32_t entries_;
   const std::vector<KvmSlot> slots_;
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::vector<Ring> rings_;
   bool started_ = false;
   std::vector<SlotPiece> pieces_;

@@ -21,6 +21,9 @@ class MarkedTracker final : public DirtyTracker {
   Result<std::uint64_t> collect(std::span<DirtyBitmap> bitmaps) override;
   Result<> rearm(std::size_t block, PageRange range, const DirtyBitmap& bitmap) override;
   void stop() noexcept override;
+  std::vector<std::uint64_t> pages_by_vcpu() const override {
+    return tracker_ ? tracker_->pages_by_vcpu() : std::vector<std::uint64_t>();
+  }
 
  private:
   std::string name_;

@@ -17,7 +17,7 @@ PROGRAMS = os.environ.get("GODWIT_PROGRAMS", os.path.join(os.path.dirname(__file
 GODWIT = os.path.join(PROGRAMS, "godwit-system-x86_64")
 QEMU = shutil.which("qemu-system-x86_64")
 DATA = os.path.join(os.path.dirname(__file__), "..", "data")
-DEADLINE_S = 60
+DEADLINE_S = float(os.environ.get("GODWIT_TEST_DEADLINE", 60))
 MIB = 1 << 20
 NONE = ("-machine", "none", "-accel", "qtest")
 

@@ -54,6 +54,8 @@ class ToldTracker final : public DirtyTracker {
     std::lock_guard lock(mutex_);
     return running_;
   }
+  std::vector<std::uint64_t> pages_by_vcpu() const override { return by_vcpu; }
+  std::vector<std::uint64_t> by_vcpu;  ///< what pages_by_vcpu() says
   int starts() const {
     std::lock_guard lock(mutex_);
     return starts_;

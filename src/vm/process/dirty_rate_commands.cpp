@@ -1,5 +1,5 @@
-// Measuring and limiting how fast the guest writes. The checks and the answers of a machine where neither was
-// ever asked for are there; the rest is not built yet.
+// Measuring and limiting how fast the guest writes. Limits are not built yet: what a machine answers where none was
+// ever asked for is there.
 #include <algorithm>
 
 #include "base/fail.h"
@@ -10,25 +10,14 @@ namespace godwit::vm {
 using schema::Nothing;
 namespace command = schema::command;
 
-namespace {
-
-Result<Nothing> check_measurement(const schema::CalcDirtyRateArguments& arguments) {
-  if (arguments.calc_time < 1 || arguments.calc_time > 60) return fail("calc-time is out of range[1, 60].");
-  const std::int64_t pages = arguments.sample_pages.value_or(512);
-  if (pages < 128 || pages > 16384) return fail("sample-pages is out of range[128, 16384].");
-  return fail("calc-dirty-rate is not built yet");
-}
-
-}  // namespace
-
 void register_dirty_rate_commands(qmp::CommandTable& table, const VmServices& services) {
-  table.on<command::calc_dirty_rate>([](auto&& arguments, auto&) { return check_measurement(arguments); });
-  table.on<command::query_dirty_rate>([](auto&&, auto&) -> Result<schema::DirtyRateInfo> {
-    schema::DirtyRateInfo info;  // no measurement can have been started
-    info.status = schema::DirtyRateStatus::unstarted;
-    info.mode = schema::DirtyRateMeasureMode::page_sampling;
-    return info;
+  Migration& migration = services.migration;
+  table.on<command::calc_dirty_rate>([&migration](auto&& arguments, auto&) -> Result<Nothing> {
+    GODWIT_TRY(migration.measure_dirty_rate(arguments));
+    return Nothing{};
   });
+  table.on<command::query_dirty_rate>(
+      [&migration](auto&&, auto&) -> Result<schema::DirtyRateInfo> { return migration.dirty_rate(); });
   const bool has_ring =
       services.machine.accelerator() == "kvm" &&
       std::ranges::any_of(services.line.machine.accelerators, [](const AcceleratorRequest& request) {

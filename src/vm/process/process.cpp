@@ -111,6 +111,7 @@ Result<> Process::make_migration() {
   presets.options.incoming_expected = line_.machine.incoming;
   presets.options.tls = &objects_;
   MigrationObserver& observer = *this;
+  migration_options_ = presets.options;
   migration_ = std::make_unique<Migration>(*machine_, observer, clock_, presets.options);
   if (!presets.capabilities.empty()) GODWIT_TRY(migration_->set_capabilities(presets.capabilities));
   return migration_->set_parameters(presets.parameters);
@@ -128,7 +129,7 @@ Result<> Process::start_incoming() {
 Result<> Process::open_monitors() {
   qmp::register_migration_commands(commands_, *migration_);
   register_vm_commands(
-      commands_, {*machine_, objects_, events_, line_, [this](ShutdownCause reason) { shut_down(reason); }});
+      commands_, {*machine_, objects_, events_, line_, *migration_, migration_options_, [this](ShutdownCause reason) { shut_down(reason); }});
   qmp::add_protocol_commands(commands_);
   qmp::add_descriptor_commands(commands_);
   monitor_ = std::make_unique<qmp::Monitor>(

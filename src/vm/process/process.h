@@ -69,6 +69,7 @@ class Process final : private MachineObserver, private MigrationObserver {
   Events events_;
   ObjectStore objects_;
   qmp::CommandTable commands_;
+  MigrationOptions migration_options_;
   // In the order of what needs what; the destructor takes them down in an order of its own.
   std::unique_ptr<SerialPort> serial_;
   std::unique_ptr<Machine> machine_;

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include <godwit/migration.h>
 #include <godwit/schema/types.h>
 
 #include "qmp/command_table.h"
@@ -19,6 +20,8 @@ struct VmServices {
   ObjectStore& objects;
   Events& events;
   const CommandLine& line;
+  Migration& migration;
+  const MigrationOptions& migration_options;
   /// Announces the end of the process with its reason, and brings it about once the command is answered.
   std::function<void(schema::ShutdownCause reason)> shut_down;
 };

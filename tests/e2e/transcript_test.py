@@ -1,0 +1,233 @@
+"""The conversations recorded with QEMU 7.2 (tests/data/qmp), held with Godwit: replies, texts, events, order."""
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import vm_process
+import witness
+from transcript import Difference, Replay
+
+# ---- What is still to come. Who brings a feature deletes its lines; the transcripts and members are then compared.
+
+LATER_TRANSCRIPTS = {
+    "26-auto-converge": "auto-converge",
+    "27-xbzrle": "xbzrle",
+    "28-compress": "compress",
+    "29-multifd": "multifd",
+    "30-postcopy-success": "postcopy-ram",
+    "30b-migrate-on-postcopy-destination-defect": "postcopy-ram",
+    "31-postcopy-never-started": "postcopy-ram",
+    "32-postcopy-pause-recover": "postcopy-ram",
+    "33-postcopy-pause-from-destination": "postcopy-ram",
+    "34-postcopy-pause-before-switchover": "postcopy-ram",
+    "35-postcopy-cancel": "postcopy-ram",
+    "36-colo-failover-secondary": "x-colo",
+    "37-colo-failover-primary": "x-colo",
+    "38-colo-cancel": "x-colo",
+    "38b-colo-checkpoints": "x-colo",
+    "38c-colo-second-migrate-bug": "x-colo",
+    "39-block-migration": "block",
+    "40-tls": "TLS",
+    "40b-tls-plain-client": "TLS",
+    "41-blockers": "devices that cannot be migrated (ivshmem, nvme)",
+    "42-misc-caps": "background-snapshot",
+    "43-dirty-bitmaps": "dirty-bitmaps",
+    "53-self-announce": "network interfaces",
+}
+# Not switched on in the requests of the other transcripts; what was refused because of one of them is not asked.
+LATER_CAPABILITIES = {
+    "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "postcopy-ram", "x-colo", "release-ram", "block",
+    "multifd", "dirty-bitmaps", "postcopy-blocktime", "background-snapshot", "zero-copy-send", "postcopy-preempt",
+}
+LATER_TEXTS = (("RDMA ERROR: ", "RDMA ERROR: "),)  # by how they begin: recorded, ours
+LATER_OBJECTS = {"tls-creds-psk", "tls-creds-anon", "tls-creds-x509", "authz-list", "authz-simple"}
+
+# ---- What may differ.
+
+# Commands that 7.2 does not have and Godwit does: those of the time before it, which the interface keeps.
+OLD_COMMANDS = {"migrate_set_speed", "migrate_set_downtime", "migrate-set-cache-size", "query-migrate-cache-size"}
+# 7.2 neither checks nor stores these two (control plane, section 14, number 6): requests that set them are left out.
+UNCHECKED_PARAMETERS = {"multifd-zlib-level", "multifd-zstd-level"}
+# Texts by how they begin: recorded, ours.
+ACCEPTED_TEXTS = (
+    ("unknown migration protocol: file:", "Could not open '"),  # the transport of 8.2, which 7.2 does not know
+    # The recorded process had closed its own end before it wrote again.
+    ("Unable to write to socket: Bad file descriptor", "Unable to write to socket: Broken pipe"),
+)
+# Members of replies that may be there though they were not recorded: a failure has a reason in more cases.
+ACCEPTED_MEMBERS = {"error-desc"}
+# Events that may be missing on one of the two sides.
+OPTIONAL_EVENTS = {
+    # The recorded guest did not survive its second start, ours does.
+    ("54-cont-during-finish-migrate", "src"): [["RESET", {"guest": True, "reason": "guest-reset"}]],
+    ("45-quit-and-reset", "src"): [["RESET", {"guest": True, "reason": "guest-reset"}],
+                                   # Between `quit` and the end there may be time for it.
+                                   ["MIGRATION", {"status": "cancelled"}]],
+    # The guest comes out of a file, and may run before the monitor has a client.
+    ("24-exec-and-fd", "dst"): [["RESUME", {}]],
+}
+# Times, counts and rates of the run, whose presence and type is compared.
+VARYING = {"total-time", "setup-time", "downtime", "expected-downtime", "start-time"}
+
+
+class Policy:
+    def __init__(self, name, images):
+        self.name, self.images = name, images
+        self.compared = {}  # monitor: (replies, events) that were found alike
+        self.capabilities = {}  # peer: what the recorded process had switched on
+        self.ports = {}  # recorded: ours
+        self.absent = set()  # objects that were not made
+
+    # What is started and sent
+
+    def command(self, command):
+        return command.replace("-accel tcg", "-accel kvm -accel tcg")
+
+    def started(self, peer, command):
+        """A guest that dirties its memory has to be at it before it is moved."""
+        if "dirty.img" in command and "-incoming" not in command:
+            while peer.read(witness.INFO + 16) < 1:  # passes over its memory
+                pass
+
+    def request(self, peer, request, reply):
+        name, arguments = request.get("execute"), request.get("arguments")
+        on = self.capabilities.setdefault(peer, set())
+        if name in OLD_COMMANDS:
+            return None
+        if isinstance(arguments, dict) and arguments.get("qom-type") in LATER_OBJECTS:
+            self.absent.add(arguments["id"])
+            return None
+        if name == "object-del" and arguments["id"] in self.absent:
+            return None
+        if name == "migrate-set-parameters" and UNCHECKED_PARAMETERS & set(arguments or ()):
+            return None
+        if name in ("migrate-set-capabilities", "migrate-set-parameters") and "error" in reply and on & LATER_CAPABILITIES:
+            return None
+        if name != "migrate-set-capabilities" or "error" in reply:
+            return request
+        changes = arguments["capabilities"]
+        for change in changes:
+            (on.add if change["state"] else on.discard)(change["capability"])
+        kept = [c for c in changes if not (c["state"] and c["capability"] in LATER_CAPABILITIES)]
+        return {**request, "arguments": {"capabilities": kept}}
+
+    # What is compared
+
+    def optional(self, monitor):
+        return OPTIONAL_EVENTS.get((self.name, monitor), ())
+
+    def compare(self, name, monitor, whole=False):
+        expected, received = monitor.expected, monitor.received
+        replies, events = self.compared.get(name, (0, 0))
+        for recorded, ours in list(zip(expected.replies, received.replies))[replies:]:
+            self.same(recorded, ours, name)
+        wanted, told = expected.told(self.optional(name)), received.told(self.optional(name))
+        for (before, *recorded), (ours_before, *ours) in list(zip(wanted, told))[events:]:
+            if recorded != ours:
+                raise Difference("%s: event %s instead of %s" % (name, ours, recorded))
+            if ours_before > before:
+                raise Difference("%s: event %s came after a reply that it belongs before" % (name, ours))
+        for run in received.passes():
+            if run != list(range(1, len(run) + 1)):
+                raise Difference("%s: MIGRATION_PASS counts %s" % (name, run))
+        self.compared[name] = (min(len(expected.replies), len(received.replies)),
+                               min(len(wanted), len(told)))
+        if whole and len(received.replies) != len(expected.replies):
+            raise Difference("%s: more replies: %s" % (name, received.replies[len(expected.replies):]))
+        if whole and len(told) != len(wanted):
+            raise Difference("%s: more events: %s" % (name, told[len(wanted):]))
+
+    def same(self, recorded, ours, where):
+        if "note" in recorded:
+            if "return" not in ours:
+                raise Difference("%s: %s instead of %s" % (where, ours, recorded["note"]))
+            return
+        if set(recorded) != set(ours):
+            raise Difference("%s: %s instead of %s" % (where, ours, recorded))
+        if "QMP" in recorded:
+            self.same_value(recorded["QMP"]["capabilities"], ours["QMP"]["capabilities"], where)
+            return
+        for member in recorded:
+            self.same_value(recorded[member], ours[member], "%s: %s" % (where, member))
+
+    def same_value(self, recorded, ours, where):
+        def differs():
+            raise Difference("%s: %s instead of %s" % (where, str(ours)[:900], str(recorded)[:900]))
+
+        if isinstance(recorded, dict) and isinstance(ours, dict):
+            if (recorded.get("status"), ours.get("status")) in (("setup", "active"), ("cancelling", "cancelled")):
+                return  # asked right after migrate or migrate_cancel: how far it has come is a matter of time
+            if set(recorded) == {"qemu", "package"}:
+                return  # the version
+            if not set(recorded) <= set(ours) or not set(ours) - set(recorded) <= ACCEPTED_MEMBERS:
+                differs()
+            for member, value in recorded.items():
+                if member == "ram":
+                    self.same_ram(value, ours[member], where + ".ram", completed=recorded["status"] == "completed")
+                elif member in VARYING:
+                    if not isinstance(ours[member], int):
+                        differs()
+                elif member == "port":
+                    if not ours[member].isdigit():
+                        differs()
+                    self.ports[value] = ours[member]
+                else:
+                    self.same_value(value, ours[member], "%s.%s" % (where, member))
+        elif isinstance(recorded, list) and isinstance(ours, list):
+            if recorded and isinstance(recorded[0], dict) and "capability" in recorded[0]:
+                recorded = [{**c, "state": c["state"] and c["capability"] not in LATER_CAPABILITIES} for c in recorded]
+            recorded = [each for each in recorded if not (isinstance(each, dict) and each.get("name") in self.absent)]
+            if len(recorded) != len(ours):
+                differs()
+            for index, (one, other) in enumerate(zip(recorded, ours)):
+                self.same_value(one, other, "%s[%d]" % (where, index))
+        elif isinstance(recorded, str) and isinstance(ours, str) and recorded != ours:
+            if not any(recorded.startswith(begin) and ours.startswith(other)
+                       for begin, other in LATER_TEXTS + ACCEPTED_TEXTS):
+                differs()
+        elif recorded != ours or isinstance(recorded, bool) != isinstance(ours, bool):
+            differs()
+
+    def same_ram(self, recorded, ours, where, completed):
+        if set(recorded) != set(ours):
+            raise Difference("%s: members %s instead of %s" % (where, sorted(ours), sorted(recorded)))
+        for member, value in ours.items():
+            if not isinstance(value, (int, float)):
+                raise Difference("%s.%s: %s" % (where, member, value))
+        for member in ["page-size"] + (["remaining", "dirty-pages-rate"] if completed else []):
+            self.same_value(recorded[member], ours[member], "%s.%s" % (where, member))
+
+
+class Transcripts(unittest.TestCase):
+    """One test per transcript, made below."""
+
+    maxDiff = None
+
+    def replay(self, name):
+        with tempfile.TemporaryDirectory(prefix="godwit-images-") as images:
+            witness.image(os.path.join(images, "dirty.img"), 47, 47)
+            with open(os.path.join(images, "idle.img"), "wb") as file:
+                file.write(b"\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa")  # hlt; jmp to it
+            folder = tempfile.mkdtemp(prefix="godwit-test-")
+            try:
+                Replay(name, folder, Policy(name, images)).run()
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def add_tests():
+    for file in sorted(os.listdir(os.path.join(vm_process.DATA, "qmp"))):
+        match = re.match(r"(\d.*)\.jsonl$", file)
+        if match and match[1] not in LATER_TRANSCRIPTS:
+            setattr(Transcripts, "test_" + re.sub(r"\W", "_", match[1]), lambda self, name=match[1]: self.replay(name))
+
+
+add_tests()
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")
