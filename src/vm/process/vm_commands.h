@@ -26,6 +26,11 @@ struct VmServices {
   std::function<void(schema::ShutdownCause reason)> shut_down;
 };
 
+// What more than one monitor can ask for (run_commands.cpp).
+Result<> reset(const VmServices& services);
+void power_down(const VmServices& services);
+Result<> wake_up(const VmServices& services);
+
 /// Everything but the monitor's own commands and those of migration. Commands that are not built yet answer
 /// with an error that says so.
 void register_vm_commands(qmp::CommandTable& table, const VmServices& services);
@@ -34,6 +39,7 @@ void register_vm_commands(qmp::CommandTable& table, const VmServices& services);
 void register_run_commands(qmp::CommandTable& table, const VmServices& services);
 void register_query_commands(qmp::CommandTable& table, const VmServices& services);
 void register_object_commands(qmp::CommandTable& table, const VmServices& services);
+void register_yank_commands(qmp::CommandTable& table, const VmServices& services);
 void register_human_commands(qmp::CommandTable& table, const VmServices& services);
 void register_dirty_rate_commands(qmp::CommandTable& table, const VmServices& services);
 
