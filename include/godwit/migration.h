@@ -68,8 +68,9 @@ class Migration {
   Result<> pause();
   Result<> recover(std::string_view uri, DescriptorSource& descriptors);
 
-  /// Listens on `uri` (migrate-incoming, and -incoming with a URI).
-  Result<> incoming(std::string_view uri, DescriptorSource& descriptors);
+  /// Listens on `uri` (migrate-incoming, and -incoming with a URI). Without `exit_on_error` the observer is
+  /// not told of a failure to load: the status says so, and why.
+  Result<> incoming(std::string_view uri, DescriptorSource& descriptors, bool exit_on_error = true);
 
   /// A feature that stops migration as long as it is in use; refused while a migration is in progress.
   Result<> add_blocker(std::string reason);
@@ -79,8 +80,8 @@ class Migration {
   Result<> save_device_state(const std::string& path, bool live);
   Result<> load_device_state(const std::string& path);
 
-  /// calc-dirty-rate: how fast the guest writes, measured without moving it. A migration that starts meanwhile ends a
-  /// measurement by the dirty tracker, which it needs itself.
+  /// calc-dirty-rate: how fast the guest writes, measured without moving it. A migration that starts
+  /// meanwhile ends a measurement by the dirty tracker, which it needs itself.
   Result<> measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted);
   schema::DirtyRateInfo dirty_rate() const;
 

@@ -45,7 +45,7 @@ class Migration::Implementation {
 
   Result<> set_capabilities(const std::vector<schema::MigrationCapabilityStatus>& changes);
   Result<> migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors);
-  Result<> incoming(std::string_view uri, DescriptorSource& descriptors);
+  Result<> incoming(std::string_view uri, DescriptorSource& descriptors, bool exit_on_error);
   Result<> proceed(Status expected);
   Result<> recover();
   Result<> add_blocker(std::string reason);
@@ -183,7 +183,8 @@ Result<> Migration::Implementation::proceed(Status expected) {
   return {};
 }
 
-Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSource& descriptors) {
+Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSource& descriptors,
+                                             bool exit_on_error) {
   std::lock_guard commands(commands_);
   {
     std::lock_guard lock(attempts_);
@@ -198,7 +199,8 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
   std::lock_guard lock(attempts_);
   incoming_started_ = true;
   incoming_ = std::make_unique<engine::IncomingMigration>(
-      engine::IncomingContext{guest_, observer_, settings_, incoming_status_, options_}, std::move(listener));
+      engine::IncomingContext{guest_, observer_, settings_, incoming_status_, options_, exit_on_error},
+      std::move(listener));
   return {};
 }
 
@@ -257,6 +259,7 @@ void Migration::Implementation::describe_incoming(schema::MigrationInfo& info) c
   if (const Status status = incoming_status_.status(); status != Status::none) info.status = status;
   std::lock_guard lock(attempts_);
   if (!incoming_ || incoming_status_.status() == Status::completed) return;
+  if (incoming_status_.status() == Status::failed) info.error_desc = incoming_->error_text();
   std::vector<schema::SocketAddress> addresses;
   for (const auto& address : incoming_->addresses()) addresses.push_back(engine::to_schema(address));
   if (!addresses.empty()) info.socket_address = std::move(addresses);
@@ -323,8 +326,8 @@ Result<> Migration::pause() {
 Result<> Migration::recover(std::string_view, DescriptorSource&) {
   return implementation_->recover();
 }
-Result<> Migration::incoming(std::string_view uri, DescriptorSource& descriptors) {
-  return implementation_->incoming(uri, descriptors);
+Result<> Migration::incoming(std::string_view uri, DescriptorSource& descriptors, bool exit_on_error) {
+  return implementation_->incoming(uri, descriptors, exit_on_error);
 }
 Result<> Migration::add_blocker(std::string reason) {
   return implementation_->add_blocker(std::move(reason));

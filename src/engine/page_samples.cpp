@@ -18,8 +18,8 @@ std::size_t hash_of(const std::byte* page) {
 PageSamples::PageSamples(std::span<const RamBlock> blocks, std::uint64_t per_gib, std::mt19937_64& random) {
   for (const RamBlock& block : blocks) {
     if (block.pages() == 0) continue;
-    const auto share = static_cast<std::uint64_t>(static_cast<double>(block.size) /
-                                                  static_cast<double>(gibibyte) * static_cast<double>(per_gib));
+    const auto share = static_cast<std::uint64_t>(
+        static_cast<double>(block.size) / static_cast<double>(gibibyte) * static_cast<double>(per_gib));
     std::uniform_int_distribution<std::uint64_t> any_page(0, block.pages() - 1);
     Block taken{block.size, {}};
     for (std::uint64_t count = std::max<std::uint64_t>(share, 1); count > 0; --count) {
@@ -33,8 +33,8 @@ PageSamples::PageSamples(std::span<const RamBlock> blocks, std::uint64_t per_gib
 std::uint64_t PageSamples::changed_bytes() const {
   double bytes = 0;
   for (const Block& block : blocks_) {
-    const auto changed =
-        std::ranges::count_if(block.pages, [](const auto& page) { return hash_of(page.first) != page.second; });
+    const auto changed = std::ranges::count_if(
+        block.pages, [](const auto& page) { return hash_of(page.first) != page.second; });
     bytes += static_cast<double>(block.size) * static_cast<double>(changed) /
              static_cast<double>(block.pages.size());
   }

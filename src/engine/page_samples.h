@@ -12,8 +12,8 @@ namespace godwit::engine {
 
 class PageSamples {
  public:
-  /// Takes `per_gib` pages of each GiB, chosen by `random`; of a smaller block its share, at least one. The guest
-  /// may write meanwhile.
+  /// Takes `per_gib` pages of each GiB, chosen by `random`; of a smaller block its share, at least one. The
+  /// guest may write meanwhile.
   PageSamples(std::span<const RamBlock> blocks, std::uint64_t per_gib, std::mt19937_64& random);
 
   /// How many bytes of the RAM have changed since, if the pages taken are as all are.
@@ -21,7 +21,7 @@ class PageSamples {
 
  private:
   struct Block {
-    std::uint64_t size;  // bytes
+    std::uint64_t size;                                           // bytes
     std::vector<std::pair<const std::byte*, std::size_t>> pages;  // where, hash
   };
   std::vector<Block> blocks_;

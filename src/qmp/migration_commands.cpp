@@ -6,6 +6,7 @@
 #include <godwit/schema/commands.h>
 
 #include "base/fail.h"
+#include "qmp/migration_channels.h"
 
 namespace godwit::qmp {
 namespace {
@@ -61,12 +62,31 @@ void register_old_setters(CommandTable& table, Migration& migration) {
   });
 }
 
+/// Of `uri` and `channels` exactly one is there. The schema has `uri` as 7.2 has it, so that who leaves it
+/// out is told so in its words; where `channels` stand for it, it is made of them.
+template <typename Tag, typename Function>
+void on_with_channels(CommandTable& table, Function handler) {
+  const auto run = [handler](const boost::json::object& json,
+                             Context& context) -> Result<boost::json::value> {
+    boost::json::object arguments = json;
+    if (arguments.contains("channels") && !arguments.emplace("uri", "").second)
+      return fail("need either 'uri' or 'channels' argument");
+    GODWIT_ASSIGN(auto request, schema::from_json<typename Tag::Arguments>(arguments));
+    if (request.channels) {
+      GODWIT_ASSIGN(request.uri, uri_of(*request.channels));
+    }
+    GODWIT_TRY(handler(std::move(request), context));
+    return schema::to_json(Nothing{});
+  };
+  table.add({Tag::name, Tag::allow_oob, run});
+}
+
 void register_flow(CommandTable& table, Migration& migration) {
-  table.on<command::migrate>([&migration](auto&& request, Context& context) {
-    return nothing(migration.migrate(request, context.descriptors()));
+  on_with_channels<command::migrate>(table, [&migration](auto&& request, Context& context) {
+    return migration.migrate(request, context.descriptors());
   });
-  table.on<command::migrate_incoming>([&migration](auto&& request, Context& context) {
-    return nothing(migration.incoming(request.uri, context.descriptors()));
+  on_with_channels<command::migrate_incoming>(table, [&migration](auto&& request, Context& context) {
+    return migration.incoming(request.uri, context.descriptors(), request.exit_on_error.value_or(true));
   });
   table.on<command::migrate_cancel>([&migration](auto&&, Context&) -> Result<Nothing> {
     migration.cancel();

@@ -156,6 +156,22 @@ void Monitor::Service::dispatch() {
     next_slot_ = index + 1;
     return;
   }
+  dispatch_again();
+}
+
+/// For those who have used up their turn; what has arrived from others meanwhile comes first.
+void Monitor::Service::dispatch_again() {
+  const auto has_more = [](const auto& slot) {
+    Connection* const connection = slot->connection();
+    return connection && !connection->closed() && !connection->congested() &&
+           connection->session().has_in_band();
+  };
+  if (running_ || ending_ || dispatches_again_ || std::ranges::none_of(slots_, has_more)) return;
+  dispatches_again_ = true;
+  boost::asio::post(loop_, [this] {
+    dispatches_again_ = false;
+    dispatch();
+  });
 }
 
 bool Monitor::Service::dispatch_from(const Slot& slot) {

@@ -55,6 +55,7 @@ class Monitor::Service : public std::enable_shared_from_this<Monitor::Service>, 
   void run_out_of_band(Connection& connection);
   void dispatch();
   bool dispatch_from(const Slot& slot);
+  void dispatch_again();
   void on_requests(Connection& connection) override;
   void on_connected(Slot& slot) override;
   void on_closed(Connection& connection) override;
@@ -81,6 +82,7 @@ class Monitor::Service : public std::enable_shared_from_this<Monitor::Service>, 
   std::vector<std::shared_ptr<Slot>> slots_;
   std::size_t next_slot_ = 0;
   bool running_ = false;  // an in-band call is on its way
+  bool dispatches_again_ = false;
   bool ending_ = false;
 
   std::jthread thread_;

@@ -72,7 +72,7 @@ std::unique_ptr<Call> Session::next_out_of_band() {
 }
 
 std::unique_ptr<Call> Session::next_in_band() {
-  while (!running_ && !queue_.empty()) {
+  for (std::size_t turn = 0; turn < refusals_per_turn && has_in_band(); ++turn) {
     Item item = std::move(queue_.front());
     queue_.pop_front();
     auto call = admit(std::move(item));

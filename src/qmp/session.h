@@ -63,9 +63,15 @@ class Session {
   /// The next request that overtakes others, or null. Run it at once on the monitor's thread.
   std::unique_ptr<Call> next_out_of_band();
 
+  /// How many requests one call of next_in_band() refuses at most.
+  static constexpr std::size_t refusals_per_turn = 16;
+
   /// The next request in order, or null if there is none or the one before has not been completed. Requests
-  /// that are refused without running are answered on the way.
+  /// that are refused without running are answered on the way, a limited number of them: others want a turn
+  /// too.
   std::unique_ptr<Call> next_in_band();
+  /// True if next_in_band() has more to do.
+  bool has_in_band() const { return !running_ && !queue_.empty(); }
 
   /// Answers a call that has run.
   void complete(Call&& call);

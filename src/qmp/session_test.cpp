@@ -39,7 +39,9 @@ class SessionTest : public ::testing::Test {
 
   /// Runs what is waiting; returns the lines that were sent.
   std::vector<std::string> settle(Session& session) {
-    while (auto call = session.next_in_band()) {
+    while (session.has_in_band()) {
+      const auto call = session.next_in_band();
+      if (!call) continue;
       call->run();
       session.complete(std::move(*call));
     }
@@ -117,6 +119,21 @@ TEST_F(SessionTest, QueuesEightWithOutOfBand) {
   EXPECT_FALSE(talk.next_out_of_band());
   const auto first = talk.next_in_band();
   EXPECT_TRUE(talk.next_out_of_band());
+}
+
+TEST_F(SessionTest, RefusesALimitedNumberAtATime) {
+  Session talk = session();
+  ask(talk, negotiate);
+  std::string nonsense;
+  for (std::size_t count = 0; count < Session::refusals_per_turn; ++count) nonsense += "[]";
+  talk.receive(nonsense + R"([]{"execute":"query-name","id":1})", {});
+  EXPECT_FALSE(talk.next_in_band());
+  EXPECT_EQ(sent(talk).size(), Session::refusals_per_turn);
+  EXPECT_TRUE(talk.has_in_band());
+  const auto call = talk.next_in_band();
+  ASSERT_TRUE(call);
+  EXPECT_FALSE(talk.has_in_band());
+  EXPECT_EQ(sent(talk).size(), 1U);
 }
 
 TEST_F(SessionTest, OutOfBandRequestsOvertake) {

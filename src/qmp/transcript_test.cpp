@@ -93,6 +93,7 @@ std::vector<json::object> converse(Session& session, std::string_view bytes) {
           session.complete(std::move(*call));
           busy = true;
         }
+      busy = busy || session.has_in_band();
     }
   }
   std::vector<json::object> replies;

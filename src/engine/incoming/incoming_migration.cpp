@@ -30,6 +30,11 @@ std::vector<channel::ListeningAddress> IncomingMigration::addresses() const {
   return listener_ ? listener_->addresses() : std::vector<channel::ListeningAddress>{};
 }
 
+std::optional<std::string> IncomingMigration::error_text() const {
+  std::lock_guard lock(mutex_);
+  return error_text_;
+}
+
 void IncomingMigration::run(std::stop_token stop) {
   auto channel = listener_->accept();
   if (!channel && !stop.stop_requested() && !listener_->multi_channel()) {
@@ -109,9 +114,13 @@ void IncomingMigration::fail_for_good(const Error& error) {
   {
     std::lock_guard lock(mutex_);
     if (channel_) channel_->shutdown();
+    error_text_ = error.what();
   }
   context_.status.to({Status::none, Status::active}, Status::failed);
-  context_.observer.on_incoming_failed(error);
+  if (context_.exit_on_error)
+    context_.observer.on_incoming_failed(error);
+  else
+    log::error("load of migration failed: {}", error.explain());
 }
 
 }  // namespace godwit::engine

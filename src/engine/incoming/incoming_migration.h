@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,6 +25,7 @@ struct IncomingContext {
   Settings& settings;
   StatusMachine& status;
   const MigrationOptions& options;
+  bool exit_on_error = true;  ///< the observer is told of a failure to load
 };
 
 /// Threads: the constructor starts the incoming thread; the queries may be called from any thread. The
@@ -34,6 +37,8 @@ class IncomingMigration {
 
   /// What is listened on; empty once the guest was taken over.
   std::vector<channel::ListeningAddress> addresses() const;
+  /// Why loading failed, once the status is failed.
+  std::optional<std::string> error_text() const;
 
  private:
   void run(std::stop_token stop);
@@ -42,9 +47,11 @@ class IncomingMigration {
   void fail_for_good(const Error& error);
 
   IncomingContext context_;
-  mutable std::mutex mutex_;  ///< guards the two pointers against the destructor and addresses()
+  mutable std::mutex
+      mutex_;  ///< guards the error, and the two pointers against the destructor and addresses()
   std::unique_ptr<channel::Listener> listener_;
   std::unique_ptr<channel::Channel> channel_;
+  std::optional<std::string> error_text_;
   Ownership ownership_{Owner::there};
   std::jthread thread_;
 };

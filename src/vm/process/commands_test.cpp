@@ -37,13 +37,15 @@ TEST(Commands, AreAllAnswered) {
   auto machine = Machine::create(line.machine, silence);
   ASSERT_TRUE(machine) << machine.error().what();
   Migration migration(**machine, silence, clock);
+  const MigrationOptions options;
   ObjectStore objects("none");
   Events events;
   qmp::CommandTable table;
   qmp::add_protocol_commands(table);
   qmp::add_descriptor_commands(table);
   qmp::register_migration_commands(table, migration);
-  register_vm_commands(table, {**machine, objects, events, line, [](schema::ShutdownCause) {}});
+  register_vm_commands(table,
+                       {**machine, objects, events, line, migration, options, [](schema::ShutdownCause) {}});
   EXPECT_THAT(table.missing(), IsEmpty());
 }
 

@@ -1,5 +1,5 @@
-// Measuring and limiting how fast the guest writes. Limits are not built yet: what a machine answers where none was
-// ever asked for is there.
+// Measuring and limiting how fast the guest writes. Limits are not built yet: what a machine answers where
+// none was ever asked for is there.
 #include <algorithm>
 
 #include "base/fail.h"

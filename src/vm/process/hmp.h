@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <fmt/format.h>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include <godwit/result.h>
 

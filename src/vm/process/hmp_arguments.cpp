@@ -69,8 +69,8 @@ Result<DumpFormat> take_format(std::string_view& text, DumpFormat format) {
   if (!text.empty() && std::isdigit(static_cast<unsigned char>(text.front()))) {
     format.count = 0;
     for (; !text.empty() && std::isdigit(static_cast<unsigned char>(text.front())); text.remove_prefix(1))
-      format.count = std::min(format.count * 10 + static_cast<std::uint64_t>(text.front() - '0'),
-                              largest_count + 1);
+      format.count =
+          std::min(format.count * 10 + static_cast<std::uint64_t>(text.front() - '0'), largest_count + 1);
     if (format.count > largest_count) return fail("the count is too large: {} at most", largest_count);
   }
   for (; !text.empty(); text.remove_prefix(1)) {
@@ -99,8 +99,8 @@ Result<bool> take_switch(std::string_view& text) {
 
 }  // namespace
 
-Result<HumanArguments> parse_human_arguments(std::string_view name, std::string_view syntax, std::string_view text,
-                                             const DumpFormat& last_format) {
+Result<HumanArguments> parse_human_arguments(std::string_view name, std::string_view syntax,
+                                             std::string_view text, const DumpFormat& last_format) {
   HumanArguments arguments;
   arguments.format = last_format;
   for (; !syntax.empty(); syntax.remove_prefix(std::min(syntax.find(' ') + 1, syntax.size()))) {

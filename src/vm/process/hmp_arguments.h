@@ -31,8 +31,8 @@ struct HumanArguments {
 ///   -x   a flag          s  a word, or a string in quotes     l  a number: an expression
 ///   b    on or off       /  a format as in /4xw               s? l?  the same, may be missing
 /// `name` is what errors call the command. Their texts are complete sentences of the monitor's own.
-Result<HumanArguments> parse_human_arguments(std::string_view name, std::string_view syntax, std::string_view text,
-                                             const DumpFormat& last_format);
+Result<HumanArguments> parse_human_arguments(std::string_view name, std::string_view syntax,
+                                             std::string_view text, const DumpFormat& last_format);
 
 /// Takes an expression off the front of `text`: numbers in C's notation, 'c', + - * / % & | ^ ~ ( ).
 Result<std::uint64_t> take_expression(std::string_view& text);

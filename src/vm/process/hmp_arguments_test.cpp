@@ -14,7 +14,8 @@ std::string parse(std::string_view syntax, std::string_view text, HumanArguments
 
 std::string evaluate(std::string_view text) {
   const auto value = take_expression(text);
-  return value ? std::to_string(*value) + (text.empty() ? "" : " rest " + std::string(text)) : value.error().what();
+  return value ? std::to_string(*value) + (text.empty() ? "" : " rest " + std::string(text))
+               : value.error().what();
 }
 
 TEST(HumanArguments, Words) {

@@ -54,7 +54,10 @@ class Expression {
     if (text_.empty()) return fail("unexpected end of expression");
     if (++depth_ > deepest) return fail("the expression is nested too deep");
     const char first = text_.front();
-    auto value = first == '(' ? parentheses() : first == '\'' ? character() : first == '$' ? no_register() : unary();
+    auto value = first == '('    ? parentheses()
+                 : first == '\'' ? character()
+                 : first == '$'  ? no_register()
+                                 : unary();
     --depth_;
     return value;
   }

@@ -39,8 +39,10 @@ Result<> set_parameter(HumanCall& call) {
 
 constexpr HumanCommand group[] = {
     {"migrate", "-d -b -i -r s", "[-d] [-b] [-i] [-r] uri",
-     "migrate to URI (using -d to not wait for completion)\n\t\t\t -b for migration without shared storage with full "
-     "copy of disk\n\t\t\t -i for migration without shared storage with incremental copy of disk (base image shared "
+     "migrate to URI (using -d to not wait for completion)\n\t\t\t -b for migration without shared storage "
+     "with full "
+     "copy of disk\n\t\t\t -i for migration without shared storage with incremental copy of disk (base image "
+     "shared "
      "between src and destination)\n\t\t\t -r to resume a paused migration",
      migrate},
     {"migrate_cancel", "", "", "cancel the current VM migration",
@@ -59,11 +61,12 @@ constexpr HumanCommand group[] = {
      [](HumanCall& call) {
        return call.services.migration.recover(call.arguments.words[0], call.context.descriptors());
      }},
-    {"migrate_set_capability", "s b", "capability state", "Enable/Disable the usage of a capability for migration",
-     set_capability},
+    {"migrate_set_capability", "s b", "capability state",
+     "Enable/Disable the usage of a capability for migration", set_capability},
     {"migrate_set_parameter", "s s", "parameter value", "Set the parameter for migration", set_parameter},
     {"migrate_start_postcopy", "", "",
-     "Followup to a migration command to switch the migration to postcopy mode. The postcopy-ram capability must be "
+     "Followup to a migration command to switch the migration to postcopy mode. The postcopy-ram capability "
+     "must be "
      "set on both source and destination before the original migration command .",
      [](HumanCall& call) { return call.services.migration.start_postcopy(); }},
 };

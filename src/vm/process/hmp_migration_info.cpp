@@ -26,8 +26,8 @@ void print_globals(HumanCall& call) {
 void print_ram(HumanCall& call, const schema::MigrationStats& ram) {
   call.print("transferred ram: {} kbytes\nthroughput: {:.2f} mbps\n", kbytes(ram.transferred), ram.mbps);
   call.print("remaining ram: {} kbytes\ntotal ram: {} kbytes\n", kbytes(ram.remaining), kbytes(ram.total));
-  call.print("duplicate: {} pages\nskipped: {} pages\nnormal: {} pages\nnormal bytes: {} kbytes\n", ram.duplicate,
-             ram.skipped, ram.normal, kbytes(ram.normal_bytes));
+  call.print("duplicate: {} pages\nskipped: {} pages\nnormal: {} pages\nnormal bytes: {} kbytes\n",
+             ram.duplicate, ram.skipped, ram.normal, kbytes(ram.normal_bytes));
   call.print("dirty sync count: {}\npage size: {} kbytes\nmultifd bytes: {} kbytes\npages-per-second: {}\n",
              ram.dirty_sync_count, kbytes(ram.page_size), kbytes(ram.multifd_bytes), ram.pages_per_second);
   if (ram.dirty_pages_rate != 0) call.print("dirty pages rate: {} pages\n", ram.dirty_pages_rate);
@@ -42,8 +42,8 @@ void print_helpers(HumanCall& call, const schema::MigrationInfo& info) {
     call.print("transferred disk: {} kbytes\nremaining disk: {} kbytes\ntotal disk: {} kbytes\n",
                kbytes(disk->transferred), kbytes(disk->remaining), kbytes(disk->total));
   if (const auto& cache = info.xbzrle_cache) {
-    call.print("cache size: {} bytes\nxbzrle transferred: {} kbytes\nxbzrle pages: {} pages\n", cache->cache_size,
-               kbytes(cache->bytes), cache->pages);
+    call.print("cache size: {} bytes\nxbzrle transferred: {} kbytes\nxbzrle pages: {} pages\n",
+               cache->cache_size, kbytes(cache->bytes), cache->pages);
     call.print("xbzrle cache miss: {} pages\nxbzrle cache miss rate: {:.2f}\n", cache->cache_miss,
                cache->cache_miss_rate);
     call.print("xbzrle encoding rate: {:.2f}\nxbzrle overflow: {}\n", cache->encoding_rate, cache->overflow);
@@ -116,12 +116,12 @@ Result<> parameters(HumanCall& call) {
              *p.throttle_trigger_threshold, *p.cpu_throttle_initial, *p.cpu_throttle_increment);
   call.print("cpu-throttle-tailslow: {}\nmax-cpu-throttle: {}\ntls-creds: '{}'\ntls-hostname: '{}'\n",
              on_off(*p.cpu_throttle_tailslow), *p.max_cpu_throttle, *p.tls_creds, *p.tls_hostname);
-  call.print("max-bandwidth: {} bytes/second\ndowntime-limit: {} ms\nx-checkpoint-delay: {} ms\n", *p.max_bandwidth,
-             *p.downtime_limit, *p.x_checkpoint_delay);
-  call.print("block-incremental: {}\nmultifd-channels: {}\nmultifd-compression: {}\n", on_off(*p.block_incremental),
-             *p.multifd_channels, schema::to_string(*p.multifd_compression));
-  call.print("xbzrle-cache-size: {} bytes\nmax-postcopy-bandwidth: {}\ntls-authz: '{}'\n", *p.xbzrle_cache_size,
-             *p.max_postcopy_bandwidth, *p.tls_authz);
+  call.print("max-bandwidth: {} bytes/second\ndowntime-limit: {} ms\nx-checkpoint-delay: {} ms\n",
+             *p.max_bandwidth, *p.downtime_limit, *p.x_checkpoint_delay);
+  call.print("block-incremental: {}\nmultifd-channels: {}\nmultifd-compression: {}\n",
+             on_off(*p.block_incremental), *p.multifd_channels, schema::to_string(*p.multifd_compression));
+  call.print("xbzrle-cache-size: {} bytes\nmax-postcopy-bandwidth: {}\ntls-authz: '{}'\n",
+             *p.xbzrle_cache_size, *p.max_postcopy_bandwidth, *p.tls_authz);
   return {};
 }
 

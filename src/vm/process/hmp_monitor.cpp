@@ -49,8 +49,8 @@ constexpr HumanCommand own_commands[] = {
 };
 
 const Commands& commands() {
-  static const Commands all = sorted(
-      {own_commands, human_run_commands(), human_migration_commands(), human_memory_commands()});
+  static const Commands all =
+      sorted({own_commands, human_run_commands(), human_migration_commands(), human_memory_commands()});
   return all;
 }
 

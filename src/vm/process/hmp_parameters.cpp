@@ -62,7 +62,8 @@ Result<std::uint64_t> size_of(std::string_view name, const std::string& text) {
   if (is_too_large(text)) return fail("Value '{}' is out of range for parameter '{}'", text, name);
   return fail(
       "Parameter '{}' expects a non-negative number below 2^64\n"
-      "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, respectively.",
+      "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\nand exabytes, "
+      "respectively.",
       name);
 }
 
@@ -70,7 +71,8 @@ Result<std::uint64_t> size_of(std::string_view name, const std::string& text) {
 Result<std::uint64_t> number_of(std::string_view name, const std::string& text, std::uint64_t most,
                                 std::string_view type) {
   const bool negative = text.starts_with('-');
-  const auto number = parse_number(name, negative ? std::string_view(text).substr(1) : std::string_view(text));
+  const auto number =
+      parse_number(name, negative ? std::string_view(text).substr(1) : std::string_view(text));
   if (!number) return fail("Parameter '{}' expects uint64", name);
   if ((negative && *number != 0) || *number > most) return fail("Parameter '{}' expects {}", name, type);
   return *number;

@@ -19,7 +19,8 @@ TEST(HumanParameters, Values) {
   EXPECT_EQ(human_parameter("compress-level", "0x5")->compress_level, 5);
   EXPECT_EQ(human_parameter("compress-wait-thread", "off")->compress_wait_thread, false);
   EXPECT_EQ(human_parameter("tls-creds", "x y")->tls_creds->value, "x y");
-  EXPECT_EQ(human_parameter("multifd-compression", "zstd")->multifd_compression, schema::MultiFDCompression::zstd);
+  EXPECT_EQ(human_parameter("multifd-compression", "zstd")->multifd_compression,
+            schema::MultiFDCompression::zstd);
   EXPECT_EQ(human_parameter("x-checkpoint-delay", "4294967295")->x_checkpoint_delay, 4294967295U);
 }
 
@@ -37,9 +38,12 @@ TEST(HumanParameters, Texts) {
   for (const auto* text : {"-1", "300"})
     EXPECT_EQ(refusal("compress-level", text), "Parameter 'compress-level' expects uint8_t");
   EXPECT_EQ(refusal("x-checkpoint-delay", "-1"), "Parameter 'x-checkpoint-delay' expects uint32_t");
-  EXPECT_EQ(refusal("compress-wait-thread", "maybe"), "Parameter 'compress-wait-thread' expects 'on' or 'off'");
-  EXPECT_EQ(refusal("multifd-compression", "foo"), "Parameter 'multifd-compression' does not accept value 'foo'");
-  EXPECT_EQ(refusal("block-bitmap-mapping", "x"), "The block-bitmap-mapping parameter can only be set through QMP");
+  EXPECT_EQ(refusal("compress-wait-thread", "maybe"),
+            "Parameter 'compress-wait-thread' expects 'on' or 'off'");
+  EXPECT_EQ(refusal("multifd-compression", "foo"),
+            "Parameter 'multifd-compression' does not accept value 'foo'");
+  EXPECT_EQ(refusal("block-bitmap-mapping", "x"),
+            "The block-bitmap-mapping parameter can only be set through QMP");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "qmp/migration_channels.h"
 #include "qmp/migration_commands.h"
 #include "qmp/monitor_commands.h"
 #include "vm/process/chardev.h"
@@ -118,18 +119,23 @@ Result<> Process::make_migration() {
 }
 
 Result<> Process::start_incoming() {
-  if (!line_.process.incoming || *line_.process.incoming == "defer") return {};
+  std::string uri = line_.process.incoming.value_or("defer");
+  if (const auto& channels = line_.process.incoming_channels; !channels.empty()) {
+    auto made = qmp::uri_of(channels);
+    if (!made) return std::unexpected(std::move(made).error().in("-incoming"));
+    uri = *std::move(made);
+  }
+  if (uri == "defer") return {};
   NoDescriptors none;
-  auto listening = migration_->incoming(*line_.process.incoming, none);
-  if (!listening)
-    return std::unexpected(std::move(listening).error().in("-incoming " + *line_.process.incoming));
+  auto listening = migration_->incoming(uri, none);
+  if (!listening) return std::unexpected(std::move(listening).error().in("-incoming " + uri));
   return {};
 }
 
 Result<> Process::open_monitors() {
   qmp::register_migration_commands(commands_, *migration_);
-  register_vm_commands(
-      commands_, {*machine_, objects_, events_, line_, *migration_, migration_options_, [this](ShutdownCause reason) { shut_down(reason); }});
+  register_vm_commands(commands_, {*machine_, objects_, events_, line_, *migration_, migration_options_,
+                                   [this](ShutdownCause reason) { shut_down(reason); }});
   qmp::add_protocol_commands(commands_);
   qmp::add_descriptor_commands(commands_);
   monitor_ = std::make_unique<qmp::Monitor>(

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <godwit/schema/types.h>
+
 #include "vm/machine_config.h"
 
 namespace godwit::vm {
@@ -46,6 +48,7 @@ struct ProcessConfig {
   std::string serial_chardev;           ///< id; empty: nothing is connected to COM1
   std::string qtest_socket;             ///< path of the listener to connect to; empty: none
   std::optional<std::string> incoming;  ///< "defer" or a URI
+  std::vector<schema::MigrationChannel> incoming_channels;  ///< channels instead of it; empty: none
   bool only_migratable = false;
   std::vector<MigrationGlobal> migration_globals;
   std::vector<MemoryBackend>

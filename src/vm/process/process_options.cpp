@@ -1,4 +1,8 @@
 // Monitors, qtest, migration, start and end of the process.
+#include <boost/json.hpp>
+
+#include <godwit/schema/json.h>
+
 #include "base/fail.h"
 #include "vm/process/chardev_options.h"
 #include "vm/process/option_handlers.h"
@@ -32,6 +36,39 @@ bool describes_channel(const std::string& argument) {
   for (const std::string& key : OptionValues::parse(argument).remaining())
     if (key.starts_with("addr.")) return true;
   return false;
+}
+
+/// A channel as JSON, or with dots: "main,addr.transport=socket,addr.type=unix,addr.path=PATH".
+Result<schema::MigrationChannel> read_channel(const std::string& argument) {
+  boost::json::object channel;
+  if (argument.starts_with('{')) {
+    boost::system::error_code error;
+    const boost::json::value json = boost::json::parse(argument, error);
+    if (error || !json.is_object())
+      return fail("JSON parse error: {}", error ? error.message() : "not an object");
+    return schema::from_json<schema::MigrationChannel>(json.as_object());
+  }
+  OptionValues values = OptionValues::parse(argument, "channel-type");
+  boost::json::object address;
+  boost::json::array words;
+  for (const std::string& key : values.remaining()) {
+    const std::string value = values.take(key).value_or("");
+    const std::string member = key.starts_with("addr.") ? key.substr(5) : "";
+    if (member.empty()) {
+      channel[key] = boost::json::string(value);
+    } else if (member.starts_with("args.")) {
+      words.push_back(boost::json::string(value));
+    } else if (member == "offset") {
+      GODWIT_ASSIGN(address[member], parse_size(key, value));
+    } else if (member == "ipv4" || member == "ipv6") {
+      GODWIT_ASSIGN(address[member], parse_flag(key, value));
+    } else {
+      address[member] = boost::json::string(value);
+    }
+  }
+  if (!words.empty()) address["args"] = std::move(words);
+  channel["addr"] = std::move(address);
+  return schema::from_json<schema::MigrationChannel>(channel);
 }
 
 }  // namespace
@@ -104,10 +141,18 @@ Result<> global(Draft& draft, const std::string& argument) {
 }
 
 Result<> incoming(Draft& draft, const std::string& argument) {
-  if (describes_channel(argument))
-    return fail("channel descriptions (main and cpr channels) are not built yet; a URI or 'defer' is");
-  if (argument.empty()) return fail("a URI or 'defer' is expected");
-  draft.result.process.incoming = argument;
+  ProcessConfig& process = draft.result.process;
+  if (describes_channel(argument)) {
+    GODWIT_ASSIGN(auto channel, read_channel(argument));
+    if (channel.channel_type == schema::MigrationChannelType::cpr)
+      return fail("channels of type 'cpr' are not built yet");
+    process.incoming_channels = {std::move(channel)};
+    process.incoming.reset();
+  } else {
+    if (argument.empty()) return fail("a URI or 'defer' is expected");
+    process.incoming = argument;
+    process.incoming_channels.clear();
+  }
   draft.result.machine.incoming = true;
   return {};
 }
