@@ -1,11 +1,16 @@
 """The command line, the memory and objects it asks for, and the queries that show them."""
 
 import os
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from vm_process import MIB, NONE, Godwit, run
+import witness
+from vm_process import GODWIT, MIB, NONE, Failure, Godwit, Qmp, run
 
 
 class CommandLine(unittest.TestCase):
@@ -22,7 +27,11 @@ class CommandLine(unittest.TestCase):
         self.refused("-machine", "microvm", names="needs a BIOS image")
         self.refused("-object", "tls-creds-psk,id=t,dir=/,endpoint=client", names="'tls-creds-psk' are not built yet")
         self.refused("-kernel", "f", names="not built yet")
-        self.refused("-incoming", "cpr,addr.transport=socket", names="not built yet")
+        self.refused("-incoming", "cpr,addr.transport=socket,addr.type=unix,addr.path=/p",
+                     names="channels of type 'cpr' are not built yet")
+        self.refused(*NONE, "-incoming", "main,addr.transport=socket,addr.type=unix",
+                     names="Parameter 'channels[0].addr.path' is missing")
+        self.refused("-incoming", "main,addr.transport=pigeon", names="does not accept value 'pigeon'")
         self.refused("-accel", "vax", names="no accelerator can be used")
 
     def test_what_cannot_be_opened_is_named(self):
@@ -57,6 +66,113 @@ class CommandLine(unittest.TestCase):
             self.assertTrue(states["events"])
             self.assertEqual(m.qmp.command("query-migrate-parameters")["max-bandwidth"], 1 << 30)
             self.assertEqual(m.quit(), 0)
+
+
+class Shell(unittest.TestCase):
+    """As harnesses start the program: `/bin/sh -c "exec ..."`. It answers, stays that process, and ends with status 0."""
+
+    PC = "-machine pc -accel kvm -accel tcg -m 64M "
+    LINES = (
+        "-machine none, -accel qtest",
+        "--machine none --accel qtest --nodefaults --no-user-config",
+        "-accel qtest -M none -machine suppress-vmdesc=on -machine graphics=off",
+        "-accel bogus -accel kvm -accel tcg -accel qtest -machine none",
+        "-accel kvm,thread=single -accel tcg,thread=multi -machine none -S",
+        PC, PC + "-machine q35", PC + "-cpu host", PC + "-cpu qemu64,+x2apic", PC + "-smp 2", PC + "-smp cpus=2,cores=2",
+        "-machine pc,usb=off, -accel kvm -accel tcg -m 1536 -S", "-m size=150M -accel kvm -accel tcg",
+        PC + "-name g,debug-threads=on -uuid 00112233-4455-6677-8899-aabbccddeeff -no-shutdown -overcommit mem-lock=off",
+        PC + "-drive file=@IMG@,format=raw", PC + "-drive file=@IMG@,format=raw,if=ide,snapshot=on -serial file:@DIR@/s",
+        PC + "-drive if=none,id=d0,file=@IMG@,format=raw -device ide-hd,drive=d0,secs=1,cyls=1,heads=1", PC + "@IMG@",
+        PC + "-serial null -vga none -nographic -audio none -trace foo -msg timestamp=on",
+        PC + "-serial none -monitor none -net none", PC + "-monitor null -serial stdio",
+        PC + "-chardev null,id=c0 -serial chardev:c0", PC + "-chardev file,id=c0,path=@DIR@/s -device isa-serial,chardev=c0",
+        PC + "-chardev socket,id=c0,path=@DIR@/c,server=on,wait=off -device isa-serial,chardev=c0",
+        PC + "-chardev stdio,id=c0 -serial chardev:c0",
+        "-machine none -accel qtest -chardev socket,id=m,path=@DIR@/m,server=on,wait=off -mon chardev=m,mode=control",
+        "-machine none -accel qtest -chardev socket,id=m,host=127.0.0.1,port=@PORT@,server=on,wait=off "
+        "-mon chardev=m,mode=control,pretty=on",
+        "-machine none -accel qtest -qmp tcp:127.0.0.1:@PORT@,server,nowait -qmp unix:@DIR@/m,server,nowait",
+        "-machine none -accel qtest -qmp-pretty unix:@DIR@/m,server=on,wait=off -only-migratable",
+        "-machine none -accel qtest -global migration.x-events=on -global migration.x-max-bandwidth=1M "
+        "-global migration.send-section-footer=off -global driver=migration,property=store-global-state,value=off",
+        "-accel kvm -accel tcg -object memory-backend-file,id=m,size=64M,mem-path=@DIR@/r,share=on -numa node,memdev=m -m 64M",
+        "-accel kvm -accel tcg -object memory-backend-memfd,id=m,size=64M -machine memory-backend=m,aux-ram-share=on",
+        "-accel kvm -accel tcg -object memory-backend-ram,id=m,size=64M -M pc,memory-backend=m -m 64M",
+        "-machine none -accel qtest -m 4M -mem-path @DIR@/r -mem-prealloc -qtest-log /dev/stderr",
+        "-machine none -accel qtest -incoming defer", "-machine none -accel qtest -incoming tcp:127.0.0.1:0 -S",
+        "-machine none -accel qtest -incoming unix:@DIR@/i", "-machine none -accel qtest -incoming defer -incoming unix:@DIR@/i",
+        "-machine none -accel qtest -incoming main,addr.transport=socket,addr.type=unix,addr.path=@DIR@/i",
+        "-machine none -accel qtest -incoming main,addr.transport=socket,addr.type=inet,addr.host=127.0.0.1,addr.port=0",
+        """-machine none -accel qtest -incoming '{"channel-type": "main", "addr": {"transport": "socket", "type": "unix", """
+        """"path": "@DIR@/i"}}'""",
+        "-machine none -accel qtest -incoming 'exec:sleep 600'",
+    )
+
+    def test_table(self):
+        for line in self.LINES:
+            with self.subTest(line), tempfile.TemporaryDirectory(prefix="godwit-test-") as folder:
+                image = witness.image(os.path.join(folder, "disk"), 1, 1)
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", 0))
+                    port = str(probe.getsockname()[1])
+                for placeholder, value in (("@DIR@", folder), ("@IMG@", image), ("@PORT@", port)):
+                    line = line.replace(placeholder, value)
+                with open(os.path.join(folder, "err"), "w+b") as stderr:
+                    shell = subprocess.Popen(
+                        ["/bin/sh", "-c", "exec %s -display none -qmp unix:%s/q,server=on,wait=off %s" % (GODWIT, folder, line)],
+                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+                    try:
+                        qmp = Qmp(os.path.join(folder, "q"), shell)
+                        waits = "-incoming" in line
+                        state = qmp.command("query-status")["status"]
+                        self.assertEqual(state, "inmigrate" if waits else "prelaunch" if " -S" in line else "running")
+                        self.assertEqual(os.readlink("/proc/%d/exe" % shell.pid), os.path.realpath(GODWIT))
+                        qmp.socket.close()
+                        shell.send_signal(signal.SIGTERM)
+                        self.assertEqual(shell.wait(60), 0)
+                    except Failure as failure:
+                        stderr.seek(0)
+                        self.fail("%s: %s" % (failure, stderr.read().decode()))
+                    finally:
+                        if shell.poll() is None:
+                            shell.kill()
+                        shell.wait()
+
+
+class Channels(unittest.TestCase):
+    def test_channels_instead_of_a_uri(self):
+        with Godwit(*NONE, "-m", "1M", "-incoming", "defer", qtest=False) as destination, \
+             Godwit(*NONE, "-m", "1M", qtest=False) as source:
+            text = "need either 'uri' or 'channels' argument"
+            where = [{"channel-type": "main",
+                      "addr": {"transport": "socket", "type": "unix", "path": destination.path("mig")}}]
+            for machine, command in ((source, "migrate"), (destination, "migrate-incoming")):
+                self.assertEqual(machine.qmp.error(command), "Parameter 'uri' is missing")
+                self.assertEqual(machine.qmp.error(command, uri="unix:/p", channels=where), text)
+                self.assertEqual(machine.qmp.error(command, channels=[]), text)
+                self.assertEqual(machine.qmp.error(command, channels=[{**where[0], "channel-type": "cpr"}]),
+                                 "channels of type 'cpr' are not built yet")
+                self.assertEqual(machine.qmp.error(command, channels=[{"channel-type": "main", "addr": {}}]),
+                                 "Parameter 'channels[0].addr.transport' is missing")
+            source.qmp.capabilities(events=True)
+            destination.qmp.command("migrate-incoming", channels=where)
+            source.qmp.command("migrate", channels=where)
+            source.qmp.wait("completed")
+            destination.qmp.wait("RESUME")
+
+    def test_a_failed_load_may_leave_the_process(self):
+        with Godwit(*NONE, "-m", "1M", "-incoming", "defer", qtest=False) as machine:
+            machine.qmp.capabilities(events=True)
+            machine.qmp.command("migrate-incoming", uri="unix:" + machine.path("mig"), exit_on_error=False)
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.connect(machine.path("mig"))
+                peer.sendall(b"this is no migration stream at all, not even a header")
+                machine.qmp.wait("failed")
+            info = machine.qmp.command("query-migrate")
+            self.assertEqual(info["status"], "failed")
+            self.assertIn("error-desc", info)
+            self.assertEqual(machine.qmp.command("query-status")["status"], "inmigrate")
+            self.assertEqual(machine.quit(), 0)
 
 
 class Memory(unittest.TestCase):
@@ -154,6 +270,7 @@ class Queries(unittest.TestCase):
             self.assertEqual(qmp.command("query-name"), {})
             self.assertEqual(qmp.command("query-uuid"), {"UUID": "00000000-0000-0000-0000-000000000000"})
             self.assertEqual(qmp.command("query-cpus-fast"), [])
+            self.assertEqual(qmp.command("query-yank"), [{"type": "chardev", "id": "compat_monitor0"}])
             self.assertEqual(qmp.command("query-kvm"), {"enabled": False, "present": True})
             self.assertEqual(qmp.command("query-block"), [])
             self.assertEqual(qmp.command("query-migrate"), {})
@@ -172,18 +289,15 @@ class Queries(unittest.TestCase):
 
     def test_human_monitor(self):
         with Godwit(*NONE, qtest=False) as m:
-            human = lambda line: m.qmp.command("human-monitor-command", command_line=line)
-            self.assertEqual(human("info status"), "VM status: running\r\n")
-            self.assertEqual(human("bogus"), "unknown command: 'bogus'\r\n")
-            self.assertEqual(human("info bogus"), "unknown command: 'info bogus'\r\n")
-            self.assertEqual(human(""), "")
-            m.qmp.command("stop")
-            self.assertEqual(human("  info  status "), "VM status: paused\r\n")
+            listed = m.qmp.human("help")
+            for line in listed.splitlines():
+                self.assertTrue(" -- " in line or line.startswith("\t"), line)
+            self.assertIn("info [subcommand] -- show various information about the system state\r\n", listed)
+            self.assertEqual(m.qmp.human("info"), m.qmp.human("help info"))
+            self.assertEqual(m.qmp.human("info version")[:6], "7.2.0G")
 
     def test_what_is_not_built_says_so(self):
         with Godwit(*NONE, qtest=False) as m:
-            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=0), "calc-time is out of range[1, 60].")
-            self.assertEqual(m.qmp.error("calc-dirty-rate", calc_time=1), "calc-dirty-rate is not built yet")
             self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
                              "dirty page limit feature requires KVM with accelerator property 'dirty-ring-size' set'")
             self.assertEqual(m.qmp.error("system_wakeup"), "Unable to wake up: guest is not in suspended state")

@@ -371,7 +371,16 @@ TEST(CommandLine, NamesWhatIsNotBuiltYet) {
     EXPECT_THAT(error_of(option), HasSubstr("not built yet"));
   EXPECT_THAT(error_of("-incoming cpr,addr.transport=socket,addr.type=unix,addr.path=/x"),
               HasSubstr("channel"));
-  EXPECT_THAT(error_of(R"(-incoming {"channel-type":"main"})"), HasSubstr("not built yet"));
+  EXPECT_THAT(error_of(R"(-incoming {"channel-type":"main"})"), HasSubstr("Parameter 'addr' is missing"));
+  const auto channels =
+      good("-incoming defer -incoming main,addr.transport=file,addr.filename=/f,addr.offset=4k").process;
+  EXPECT_FALSE(channels.incoming);
+  ASSERT_THAT(channels.incoming_channels, SizeIs(1));
+  EXPECT_EQ(channels.incoming_channels[0].addr.filename, "/f");
+  EXPECT_EQ(channels.incoming_channels[0].addr.offset, 4096U);
+  const auto command = good(
+      "-incoming main,addr.transport=exec,addr.args.0=cat,addr.args.1=/f");
+  EXPECT_EQ(command.process.incoming_channels[0].addr.args, (std::vector<std::string>{"cat", "/f"}));
 }
 
 TEST(CommandLine, Globals) {
