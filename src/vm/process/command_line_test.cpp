@@ -378,8 +378,7 @@ TEST(CommandLine, NamesWhatIsNotBuiltYet) {
   ASSERT_THAT(channels.incoming_channels, SizeIs(1));
   EXPECT_EQ(channels.incoming_channels[0].addr.filename, "/f");
   EXPECT_EQ(channels.incoming_channels[0].addr.offset, 4096U);
-  const auto command = good(
-      "-incoming main,addr.transport=exec,addr.args.0=cat,addr.args.1=/f");
+  const auto command = good("-incoming main,addr.transport=exec,addr.args.0=cat,addr.args.1=/f");
   EXPECT_EQ(command.process.incoming_channels[0].addr.args, (std::vector<std::string>{"cat", "/f"}));
 }
 

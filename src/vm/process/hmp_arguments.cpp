@@ -97,37 +97,44 @@ Result<bool> take_switch(std::string_view& text) {
   return word == "on";
 }
 
+std::vector<std::string_view> elements_of(std::string_view syntax) {
+  std::vector<std::string_view> elements;
+  while (!syntax.empty()) {
+    elements.push_back(syntax.substr(0, syntax.find(' ')));
+    syntax.remove_prefix(std::min(elements.back().size() + 1, syntax.size()));
+  }
+  return elements;
+}
+
 }  // namespace
 
 Result<HumanArguments> parse_human_arguments(std::string_view name, std::string_view syntax,
                                              std::string_view text, const DumpFormat& last_format) {
   HumanArguments arguments;
   arguments.format = last_format;
-  for (; !syntax.empty(); syntax.remove_prefix(std::min(syntax.find(' ') + 1, syntax.size()))) {
-    const std::string_view element = syntax.substr(0, syntax.find(' '));
-    const bool optional = element.ends_with('?');
+  const std::vector<std::string_view> elements = elements_of(syntax);
+  for (std::size_t at = 0; at < elements.size(); ++at) {
+    const std::string_view element = elements[at];
     skip_blanks(text);
+    if (element.ends_with('?') && text.empty()) break;
     if (element.starts_with('-')) {
       std::string later;
-      for (std::size_t at = 2; at + 2 < syntax.size() + 1 && syntax.substr(at).starts_with(" -"); at += 3)
-        later += syntax[at + 2];
+      for (std::size_t next = at + 1; next < elements.size() && elements[next].starts_with('-'); ++next)
+        later += elements[next][1];
       GODWIT_ASSIGN(const bool given, take_flag(name, text, element[1], later));
       if (given) arguments.flags += element[1];
     } else if (element.starts_with('s')) {
-      if (optional && text.empty()) continue;
       auto word = take_word(text);
       if (!word) return fail("{}: string expected", name);
       arguments.words.push_back(*std::move(word));
     } else if (element.starts_with('l')) {
-      if (optional && text.empty()) continue;
       GODWIT_ASSIGN(const std::uint64_t number, take_expression(text));
       arguments.numbers.push_back(number);
     } else if (element == "b") {
       GODWIT_ASSIGN(arguments.on, take_switch(text));
-    } else if (element == "/") {
+    } else {
       GODWIT_ASSIGN(arguments.format, take_format(text, last_format));
     }
-    if (syntax.find(' ') == std::string_view::npos) break;
   }
   skip_blanks(text);
   if (!text.empty()) return fail("{}: extraneous characters at the end of line", name);

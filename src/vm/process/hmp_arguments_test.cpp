@@ -26,6 +26,10 @@ TEST(HumanArguments, Words) {
   EXPECT_EQ(got.words, (std::vector<std::string>{"a b\"\n", "two"}));
   EXPECT_EQ(parse("s", R"("")", &got), "");
   EXPECT_EQ(got.words, std::vector<std::string>{""});
+  EXPECT_EQ(parse("s? s?", "", &got), "");
+  EXPECT_TRUE(got.words.empty());
+  EXPECT_EQ(parse("l l?", "1", &got), "");
+  EXPECT_EQ(got.numbers, std::vector<std::uint64_t>{1});
   EXPECT_EQ(parse("s", ""), "name: string expected");
   EXPECT_EQ(parse("s", "\"open"), "name: string expected");
   EXPECT_EQ(parse("s", R"("\x")"), "name: string expected");
