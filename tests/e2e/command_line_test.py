@@ -300,7 +300,7 @@ class Queries(unittest.TestCase):
         with Godwit(*NONE, qtest=False) as m:
             self.assertEqual(m.qmp.error("set-vcpu-dirty-limit", dirty_rate=1),
                              "dirty page limit feature requires KVM with accelerator property 'dirty-ring-size' set'")
-            self.assertEqual(m.qmp.error("system_wakeup"), "Unable to wake up: guest is not in suspended state")
+            self.assertEqual(m.qmp.error("system_wakeup"), "wake-up from suspend is not supported by this guest")
             self.assertEqual(m.qmp.error("yank", instances=[{"type": "migration"}]), "Instance not found")
 
     def test_every_command_of_the_schema_answers(self):

@@ -29,7 +29,8 @@ void power_down(const VmServices& services) {
 }
 
 Result<> wake_up(const VmServices& services) {
-  if (services.machine.run_state() != RunState::suspended)
+  const bool could_sleep = services.line.machine.kind != MachineKind::none;
+  if (could_sleep && services.machine.run_state() != RunState::suspended)
     return fail("Unable to wake up: guest is not in suspended state");
   return fail("wake-up from suspend is not supported by this guest");
 }
