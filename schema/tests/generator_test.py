@@ -211,6 +211,8 @@ class Mistakes(Folder):
 class Seed(unittest.TestCase):
     """Every name of the seed is in the schema, as it was there."""
 
+    NEWER = {"*channels", "*exit-on-error"}  # members of later versions
+
     @classmethod
     def setUpClass(cls):
         cls.schema = builder.build(parser.parse_schema(SCHEMA / "schema.json"))
@@ -236,7 +238,8 @@ class Seed(unittest.TestCase):
             if isinstance(seed["arguments"], str):
                 self.assertEqual(arguments.name, seed["arguments"])
             else:
-                self.assertEqual(self.spelled(arguments), seed["arguments"], name)
+                spelled = [member for member in self.spelled(arguments) if member not in self.NEWER]
+            self.assertEqual(spelled, seed["arguments"], name)
             self.assertEqual(command.allow_oob, seed["oob"], name)
             returns = seed["returns"]
             if isinstance(returns, list):
