@@ -239,7 +239,7 @@ class Seed(unittest.TestCase):
                 self.assertEqual(arguments.name, seed["arguments"])
             else:
                 spelled = [member for member in self.spelled(arguments) if member not in self.NEWER]
-            self.assertEqual(spelled, seed["arguments"], name)
+                self.assertEqual(spelled, seed["arguments"], name)
             self.assertEqual(command.allow_oob, seed["oob"], name)
             returns = seed["returns"]
             if isinstance(returns, list):
