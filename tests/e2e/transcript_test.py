@@ -32,6 +32,7 @@ LATER_TRANSCRIPTS = {
     "38b-colo-checkpoints": "x-colo",
     "38c-colo-second-migrate-bug": "x-colo",
     "39-block-migration": "block",
+    "40b-tls-plain-client": "a TLS destination that drops a plain source before that stops its guest",
     "41-blockers": "devices that cannot be migrated (ivshmem, nvme)",
     "42-misc-caps": "background-snapshot",
     "43-dirty-bitmaps": "dirty-bitmaps",
@@ -204,6 +205,8 @@ class Policy:
         elif isinstance(recorded, list) and isinstance(ours, list):
             if recorded and isinstance(recorded[0], dict) and "capability" in recorded[0]:
                 recorded = [{**c, "state": c["state"] and c["capability"] not in LATER_CAPABILITIES} for c in recorded]
+            if recorded and isinstance(recorded[0], dict) and set(recorded[0]) == {"name", "type"}:  # in a hash's order
+                recorded, ours = (sorted(entries, key=lambda entry: entry["name"]) for entries in (recorded, ours))
             recorded = [each for each in recorded if not (isinstance(each, dict) and each.get("name") in self.absent)]
             if len(recorded) != len(ours):
                 differs()
