@@ -48,6 +48,8 @@ class MonitorTest : public ::testing::Test {
 
   ~MonitorTest() override {
     release_.set();
+    // Closed while the pointer is still there: commands that run until then use it.
+    if (monitor_) monitor_->close(Milliseconds(0));
     monitor_.reset();
     std::filesystem::remove_all(directory_);
   }
