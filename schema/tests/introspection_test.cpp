@@ -69,10 +69,13 @@ TEST(Introspection, EveryTypeThatIsUsedIsDescribedAndTheOtherWayRound) {
 TEST(Introspection, LooksAsClientsExpect) {
   const auto entries = by_name();
   const auto& migrate = entries.at(std::string(entries.at("migrate").at("arg-type").as_string()));
+  const std::string channels(migrate.at("members").at(5).at("type").as_string());  // "[NUMBER]"
+  EXPECT_TRUE(channels.starts_with('['));
   EXPECT_EQ(boost::json::value(migrate.at("members")), boost::json::parse(R"([
       {"name": "uri", "type": "str"}, {"name": "blk", "type": "bool", "default": null},
       {"name": "inc", "type": "bool", "default": null}, {"name": "detach", "type": "bool", "default": null},
-      {"name": "resume", "type": "bool", "default": null}])"));
+      {"name": "resume", "type": "bool", "default": null},
+      {"name": "channels", "type": ")" + channels + R"(", "default": null}])"));
   EXPECT_EQ(boost::json::value(entries.at("int")),
             boost::json::parse(R"({"name": "int", "meta-type": "builtin", "json-type": "int"})"));
   const auto& address =

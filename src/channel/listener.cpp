@@ -11,10 +11,8 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "channel/command_channel.h"
-#include "channel/interrupt.h"
 #include "channel/open_channel.h"
 #include "channel/socket_listener.h"
-#include "channel/wait.h"
 
 namespace godwit::channel {
 namespace {
@@ -22,17 +20,10 @@ namespace {
 /// Gives the one channel that there is (or the reason why there is none) and then waits to be closed.
 class SingleListener final : public Listener {
  public:
-  /// The channel is given when `awaited`, if it is set, has something to read.
-  explicit SingleListener(Result<std::unique_ptr<Channel>> channel, UniqueFd awaited = {})
-      : channel_(std::move(channel)), awaited_(std::move(awaited)) {}
+  explicit SingleListener(Result<std::unique_ptr<Channel>> channel) : channel_(std::move(channel)) {}
   ~SingleListener() override { close(); }
 
   Result<std::unique_ptr<Channel>> accept() override {
-    if (awaited_) {
-      pollfd entries[] = {{awaited_.get(), POLLIN, 0}, {interrupt_.fd(), POLLIN, 0}};
-      GODWIT_TRY(wait_for_any(entries));
-      awaited_.reset();
-    }
     {
       std::lock_guard lock(mutex_);
       if (!taken_ && !closed_.is_set()) {
@@ -44,19 +35,14 @@ class SingleListener final : public Listener {
     return fail("The listener was closed");
   }
 
-  void close() noexcept override {
-    closed_.set();
-    interrupt_.interrupt();
-  }
+  void close() noexcept override { closed_.set(); }
   std::vector<ListeningAddress> addresses() const override { return {}; }
   bool multi_channel() const override { return false; }
 
  private:
   std::mutex mutex_;
-  Interrupt interrupt_;
   Result<std::unique_ptr<Channel>> channel_;  // guarded by mutex_
   bool taken_ = false;                        // guarded by mutex_
-  UniqueFd awaited_;                          // of the thread that accepts
   Event closed_;
 };
 
@@ -96,10 +82,8 @@ Result<std::unique_ptr<Listener>> listen_descriptor(UniqueFd descriptor, const s
     sockets.push_back(std::move(descriptor));
     return std::make_unique<SocketListener>(std::move(sockets));
   }
-  // A descriptor is connected from the start: what tells that a migration begins is the first byte.
-  GODWIT_ASSIGN(UniqueFd awaited, descriptor.duplicate());
   GODWIT_ASSIGN(auto channel, open_descriptor(std::move(descriptor), name, Direction::incoming));
-  return std::make_unique<SingleListener>(std::move(channel), std::move(awaited));
+  return std::make_unique<SingleListener>(std::move(channel));
 }
 
 Result<std::unique_ptr<Listener>> listen_fd(const Fd& fd, DescriptorSource& descriptors) {

@@ -52,7 +52,6 @@ void IncomingMigration::run(std::stop_token stop) {
     channel_ = *std::move(channel);
     if (stop.stop_requested()) return;
   }
-  context_.status.to(Status::none, Status::active);
   if (auto loaded = load(*channel_); !loaded) {
     if (!stop.stop_requested())
       fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
@@ -71,6 +70,10 @@ void IncomingMigration::run(std::stop_token stop) {
 
 Result<> IncomingMigration::load(channel::Channel& channel) {
   channel::ChannelInput in(channel);
+  // A descriptor is connected from the start, and a command runs from the start: what tells that a migration
+  // begins is the first byte. An error shows again below.
+  if (!listener_->multi_channel()) static_cast<void>(in.need(1));
+  context_.status.to(Status::none, Status::active);
   StreamLoader::Reply reply;
   if (channel.two_way()) {
     reply = [&channel](const wire::ReturnMessage& message) {

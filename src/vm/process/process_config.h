@@ -52,13 +52,13 @@ struct ProcessConfig {
   bool only_migratable = false;
   std::vector<MigrationGlobal> migration_globals;
   std::vector<MemoryBackend>
-      memory_backends;                ///< every -object memory-backend-*, whether it is the RAM or not
+      memory_backends;                       ///< every -object memory-backend-*, whether it is the RAM or not
   std::vector<boost::json::object> objects;  ///< every other -object, as object-add takes it
-  std::string ram_backend;            ///< id of the one that is the RAM; empty: none of them
-  bool keep_on_shutdown = false;      ///< -no-shutdown
-  bool exit_on_reset = false;         ///< -no-reboot
-  bool timestamps = false;            ///< -msg timestamp=on
-  std::vector<std::string> warnings;  ///< for stderr
+  std::string ram_backend;                   ///< id of the one that is the RAM; empty: none of them
+  bool keep_on_shutdown = false;             ///< -no-shutdown
+  bool exit_on_reset = false;                ///< -no-reboot
+  bool timestamps = false;                   ///< -msg timestamp=on
+  std::vector<std::string> warnings;         ///< for stderr
 };
 
 }  // namespace godwit::vm
