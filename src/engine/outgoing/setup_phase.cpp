@@ -1,0 +1,75 @@
+#include "engine/outgoing/setup_phase.h"
+
+#include "base/fail.h"
+#include "channel/connector.h"
+#include "engine/device_state.h"
+#include "engine/security.h"
+#include "wire/command.h"
+#include "wire/header.h"
+#include "wire/record.h"
+
+namespace godwit::engine {
+namespace {
+
+wire::Configuration configuration_of(Guest& guest, const Capabilities& capabilities) {
+  wire::Configuration configuration;
+  configuration.machine = guest.machine_name();
+  if (capabilities.has(Capability::x_ignore_shared)) configuration.capabilities = {"x-ignore-shared"};
+  if (capabilities.has(Capability::validate_uuid)) configuration.uuid = guest.uuid();
+  return configuration;
+}
+
+void open_return_path(OutgoingSession& session) {
+  session.return_path = std::make_unique<ReturnPath>(*session.channel.get());
+  wire::encode_command(session.out->pending(), wire::OpenReturnPath{});
+  wire::encode_command(session.out->pending(), wire::Ping{1});
+}
+
+}  // namespace
+
+Result<> connect(OutgoingSession& session, const channel::Address& address) {
+  const auto here = [](Error error) { return fail(std::move(error).at(Side::source, "connecting")); };
+  std::unique_ptr<channel::Channel> channel = session.channel.take();
+  if (!channel) {
+    NoDescriptors none;
+    auto connected = channel::connect(address, none, session.interrupt);
+    if (!connected) return here(std::move(connected).error());
+    channel = *std::move(connected);
+  }
+  auto secured = secure(std::move(channel), session.context.settings.parameters(), session.context.options.tls,
+                        address, session.interrupt);
+  if (!secured) return here(std::move(secured).error());
+  session.channel.put(*std::move(secured), session.cancelled());
+  session.out = std::make_unique<StreamWriter>(*session.channel.get());
+  return {};
+}
+
+Result<> set_up(OutgoingSession& session) {
+  const OutgoingContext& context = session.context;
+  const Nanoseconds started = context.clock.now();
+  Output& out = session.out->pending();
+  wire::encode_file_header(out);
+  if (context.options.send_configuration)
+    wire::encode_configuration(out, configuration_of(context.guest, session.capabilities));
+  if (session.has(Capability::return_path)) open_return_path(session);
+  GODWIT_TRY(session.out->flush());
+
+  GODWIT_TRY(session.ram.start());
+  session.dirty_rate.start(context.clock.now());
+  GODWIT_TRY(session.synchronize());
+  wire::encode_section_header(out, wire::RecordType::section_start,
+                              {.id = ram_section_id,
+                               .name = std::string(wire::ram_section_name),
+                               .instance = 0,
+                               .version = wire::ram_section_version});
+  session.ram.encode_setup(out);
+  if (context.options.send_section_footer) wire::encode_footer(out, ram_section_id);
+  GODWIT_TRY(session.out->flush());
+
+  session.statistics.setup_ms = to_ms(context.clock.now() - started);
+  context.status.to(Status::setup, Status::active);
+  session.window.start(context.clock.now(), session.out->bytes(), session.statistics.ram.pages_sent());
+  return {};
+}
+
+}  // namespace godwit::engine
