@@ -68,10 +68,7 @@ void register_flow(CommandTable& table, Migration& migration) {
   table.on<command::migrate_incoming>([&migration](auto&& request, Context& context) {
     return nothing(migration.incoming(request.uri, context.descriptors()));
   });
-  table.on<command::migrate_cancel>([&migration](auto&&, Context&) -> Result<Nothing> {
-    migration.cancel();
-    return Nothing{};
-  });
+  table.on<command::migrate_cancel>([&migration](auto&&, Context&) { return nothing(migration.cancel()); });
   table.on<command::migrate_continue>(
       [&migration](auto&& request, Context&) { return nothing(migration.proceed(request.state)); });
   table.on<command::migrate_start_postcopy>(

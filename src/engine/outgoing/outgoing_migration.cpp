@@ -2,18 +2,19 @@
 
 #include <utility>
 
+#include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/outgoing/postcopy_phase.h"
 #include "engine/outgoing/precopy_phase.h"
 #include "engine/outgoing/setup_phase.h"
 #include "engine/outgoing/switchover_phase.h"
 
 namespace godwit::engine {
 
-OutgoingMigration::OutgoingMigration(OutgoingContext context, channel::Address address,
-                                     std::unique_ptr<channel::Channel> channel)
-    : session_(context), address_(std::move(address)) {
-  session_.channel.put(std::move(channel), false);
+OutgoingMigration::OutgoingMigration(OutgoingContext context, Target target)
+    : session_(context), address_(std::move(target.address)), recovery_(session_, address_) {
+  session_.channel.put(std::move(target.channel), false);
   session_.statistics.started_ns = context.clock.now().count();
   session_.statistics.expected_downtime_ms = static_cast<std::int64_t>(context.settings.downtime_limit_ms());
   thread_ = start_thread("migration", [this](std::stop_token) { run(); });
@@ -21,13 +22,34 @@ OutgoingMigration::OutgoingMigration(OutgoingContext context, channel::Address a
 
 OutgoingMigration::~OutgoingMigration() = default;
 
-void OutgoingMigration::cancel() {
+Result<> OutgoingMigration::cancel() {
   using enum Status;
-  if (!session_.context.status.to({setup, active, pre_switchover, device}, cancelling)) return;
+  StatusMachine& status = session_.context.status;
+  // A destination that has never said that it is about to run the guest may never have had it: whoever knows
+  // can end the attempt here, and start the guest by hand.
+  const bool undecided = session_.ownership.owner() != Owner::there;
+  if (status.to({setup, active, pre_switchover, device}, cancelling) ||
+      (undecided && status.to(postcopy_paused, cancelling))) {
+    session_.end();
+    return {};
+  }
+  if (is_postcopy(status.status())) return fail("Postcopy migration in progress, cannot cancel.");
+  return {};
+}
+
+void OutgoingMigration::end() {
+  if (!cancel()) log::warn("the process ends in the middle of a postcopy: the destination lacks pages");
+  session_.end();
+}
+
+void OutgoingMigration::start_postcopy() {
+  session_.postcopy_wanted = true;
   session_.wake.set();
-  session_.proceed.set();
-  session_.interrupt.interrupt();
+}
+
+void OutgoingMigration::pause() {
   session_.channel.shutdown();
+  session_.polled_wake.wake();
 }
 
 std::optional<std::string> OutgoingMigration::error_text() const {
@@ -51,25 +73,37 @@ void OutgoingMigration::run() {
 Result<> OutgoingMigration::transfer() {
   GODWIT_TRY(connect(session_, address_));
   GODWIT_TRY(set_up(session_));
-  GODWIT_TRY(send_while_running(session_));
-  return switch_over(session_);
+  GODWIT_ASSIGN(const PrecopyEnd end, send_while_running(session_));
+  return end == PrecopyEnd::converged ? switch_over(session_) : transfer_by_postcopy();
+}
+
+Result<> OutgoingMigration::transfer_by_postcopy() {
+  PostcopyPhase postcopy(session_);
+  GODWIT_TRY(postcopy.switch_over());
+  while (true) {
+    auto served = postcopy.serve();
+    // The destination has refused the guest: it is ours again, and the attempt has failed.
+    if (served || session_.ownership.may_run_here()) return served;
+    GODWIT_TRY(recovery_.run(postcopy, served.error()));
+  }
 }
 
 void OutgoingMigration::finish_completed() {
   const OutgoingContext& context = session_.context;
   Statistics& statistics = session_.statistics;
   const Nanoseconds now = context.clock.now();
-  statistics.downtime_ms = to_ms(now - session_.stopped_at);
+  const bool by_postcopy = context.status.status() == Status::postcopy_active;
+  if (!by_postcopy) statistics.downtime_ms = to_ms(now - session_.stopped_at);
   statistics.total_ms = to_ms(now - Nanoseconds(statistics.started_ns.load()));
   const std::int64_t moving_ms = statistics.total_ms - statistics.setup_ms;
   if (moving_ms > 0)
-    statistics.ram.mbps =
-        static_cast<double>(session_.out->bytes()) * 8.0 / static_cast<double>(moving_ms) / 1000.0;
+    statistics.ram.mbps = static_cast<double>(session_.bytes_before + session_.out->bytes()) * 8.0 /
+                          static_cast<double>(moving_ms) / 1000.0;
   session_.ram.stop();
   session_.close_channel();
   if (auto state = context.guest.set_run_state(RunState::postmigrate); !state)
     log::error("after the migration: {}", state.error().explain());
-  if (!context.status.to({Status::active, Status::device}, Status::completed))
+  if (!context.status.to({Status::active, Status::device, Status::postcopy_active}, Status::completed))
     context.status.to(Status::cancelling, Status::cancelled);
 }
 
@@ -89,7 +123,7 @@ void OutgoingMigration::finish_failed(Error error) {
   if (!was_cancelled) log::warn("{}", error.explain());
   store_error(error);
   using enum Status;
-  if (!context.status.to({setup, active, pre_switchover, device}, failed))
+  if (!context.status.to({setup, active, pre_switchover, device, postcopy_active}, failed))
     context.status.to(cancelling, cancelled);
 }
 

@@ -23,7 +23,7 @@ Result<> send_slice(OutgoingSession& session) {
 
 }  // namespace
 
-Result<> send_while_running(OutgoingSession& session) {
+Result<PrecopyEnd> send_while_running(OutgoingSession& session) {
   const OutgoingContext& context = session.context;
   while (!session.cancelled()) {
     const std::uint64_t threshold = session.window.threshold_bytes();
@@ -31,11 +31,13 @@ Result<> send_while_running(OutgoingSession& session) {
       return session.ram.remaining_bytes() == 0 || session.ram.remaining_bytes() < threshold;
     };
     if (small_enough()) GODWIT_TRY(session.synchronize());
-    if (small_enough()) return {};
+    if (small_enough()) return PrecopyEnd::converged;
+    if (session.postcopy_wanted) return PrecopyEnd::postcopy;
     GODWIT_TRY(send_slice(session));
     session.update_window();
     if (session.quota_left(context.settings.max_bandwidth()) == 0) {
-      context.clock.wait_for(session.wake, session.window.ends_at() - context.clock.now());
+      if (context.clock.wait_for(session.wake, session.window.ends_at() - context.clock.now()))
+        session.wake.clear();
       session.update_window();
     }
   }

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/fail.h"
+#include "engine/greeting.h"
 
 namespace godwit::engine {
 namespace {
@@ -17,7 +18,15 @@ std::unexpected<Error> not_expected(const wire::ReturnMessage& message) {
 Result<wire::ReturnMessage> ReturnPath::next() {
   auto message = wire::decode_return_message(in_);
   if (!message) return fail(std::move(message).error().in("return path").at(Side::source, "return path"));
+  const auto* pong = std::get_if<wire::Pong>(&*message);
+  peer_is_godwit_ |= pong && pong->value == hello_answer;
   return message;
+}
+
+Result<> ReturnPath::read_bitmap(DirtyBitmap& received) {
+  auto read = wire::decode_received_bitmap(in_, received.words(), received.pages());
+  if (!read) return fail(std::move(read).error().in("return path").at(Side::source, "return path"));
+  return {};
 }
 
 Result<> ReturnPath::wait_for_pong(std::uint32_t value) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include <godwit/dirty_bitmap.h>
 #include <godwit/result.h>
 
 #include "channel/channel.h"
@@ -29,9 +30,17 @@ class ReturnPath {
 
   /// The next message, whatever it is. Waits for it.
   Result<wire::ReturnMessage> next();
+  /// A message is here, at least its start.
+  bool has_bytes() const { return in_.has_bytes(); }
+  /// What follows ReceivedBitmap.
+  Result<> read_bitmap(DirtyBitmap& received);
+
+  /// It has answered as only a Godwit does (greeting.h).
+  bool peer_is_godwit() const { return peer_is_godwit_; }
 
  private:
   channel::ChannelInput in_;
+  bool peer_is_godwit_ = false;
 };
 
 }  // namespace godwit::engine

@@ -6,6 +6,15 @@
 
 namespace godwit::engine {
 
+void OutgoingSession::end() {
+  ending = true;
+  wake.set();
+  polled_wake.wake();
+  proceed.set();
+  interrupt.interrupt();
+  channel.shutdown();
+}
+
 Result<> OutgoingSession::synchronize() {
   GODWIT_ASSIGN(const std::uint64_t fresh, ram.synchronize());
   remaining_at_sync = ram.remaining_bytes();
@@ -57,6 +66,7 @@ Result<> OutgoingSession::wait_before_switchover(Status next) {
 void OutgoingSession::close_channel() {
   channel.shutdown();
   return_path.reset();
+  if (out) bytes_before += out->bytes();
   out.reset();
   channel.close();
 }

@@ -4,16 +4,18 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include <godwit/guest.h>
 #include <godwit/migration.h>
 
 #include "base/clock.h"
+#include "base/system.h"
 #include "channel/channel.h"
 #include "channel/interrupt.h"
+#include "engine/channel_slot.h"
 #include "engine/convergence.h"
+#include "engine/greeting.h"
 #include "engine/outgoing/ram_saver.h"
 #include "engine/outgoing/return_path.h"
 #include "engine/outgoing/stream_writer.h"
@@ -35,37 +37,6 @@ struct OutgoingContext {
   const MigrationOptions& options;
 };
 
-/// The main channel. The migration thread puts, uses and closes it; any thread may shut it down.
-class ChannelSlot {
- public:
-  /// `shut_down`: somebody wanted it shut down before it was here.
-  void put(std::unique_ptr<channel::Channel> channel, bool shut_down) {
-    std::lock_guard lock(mutex_);
-    channel_ = std::move(channel);
-    if (channel_ && shut_down) channel_->shutdown();
-  }
-  /// Migration thread only.
-  channel::Channel* get() const { return channel_.get(); }
-  /// Empties the slot.
-  std::unique_ptr<channel::Channel> take() {
-    std::lock_guard lock(mutex_);
-    return std::move(channel_);
-  }
-  void shutdown() noexcept {
-    std::lock_guard lock(mutex_);
-    if (channel_) channel_->shutdown();
-  }
-  /// Migration thread only.
-  void close() noexcept {
-    std::lock_guard lock(mutex_);
-    channel_.reset();
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::unique_ptr<channel::Channel> channel_;
-};
-
 /// Used by the migration thread, but for what says otherwise.
 struct OutgoingSession {
   explicit OutgoingSession(OutgoingContext given)
@@ -75,7 +46,9 @@ struct OutgoingSession {
             capabilities.has(Capability::x_ignore_shared)) {}
 
   bool has(Capability capability) const { return capabilities.has(capability); }
-  bool cancelled() const { return wake.is_set(); }
+  bool cancelled() const { return ending.load(); }
+  /// Ends every wait, for good. Any thread.
+  void end();
 
   /// Collects what became dirty: a pass.
   Result<> synchronize();
@@ -102,12 +75,18 @@ struct OutgoingSession {
   const OutgoingContext context;
   const Capabilities capabilities;
 
-  channel::Interrupt interrupt;  ///< ends a connection attempt; any thread
-  Event wake;                    ///< set by who wants the attempt to end: ends every wait; any thread
-  Event proceed;                 ///< ends the wait before the switchover; any thread
+  channel::Interrupt interrupt;              ///< ends a connection attempt; any thread
+  std::atomic<bool> ending{false};           ///< somebody wants the attempt to end; any thread
+  std::atomic<bool> postcopy_wanted{false};  ///< any thread
+  Event wake;                                ///< something of the above, or a resume, is new; any thread
+  WakeFd polled_wake;                        ///< the same for who polls a channel; any thread
+  Event proceed;                             ///< ends the wait before the switchover; any thread
   ChannelSlot channel;
   Statistics statistics;             ///< read by any thread
   Ownership ownership{Owner::here};  ///< read by any thread
+
+  const std::uint32_t token = random_token();  ///< by which the destination knows this attempt again
+  bool peer_is_godwit = false;
 
   std::unique_ptr<StreamWriter> out;
   std::unique_ptr<ReturnPath> return_path;  ///< null where the destination is not asked to answer
@@ -117,6 +96,7 @@ struct OutgoingSession {
   std::uint64_t remaining_at_sync = 0;        ///< bytes
   std::optional<RunState> state_before_stop;  ///< set while the guest is stopped for the switchover
   Nanoseconds stopped_at{0};                  ///< when the decision to stop it fell
+  std::uint64_t bytes_before = 0;             ///< what connections carried that were lost
 };
 
 }  // namespace godwit::engine

@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "channel/connector.h"
 #include "engine/device_state.h"
+#include "engine/greeting.h"
 #include "engine/security.h"
 #include "wire/command.h"
 #include "wire/header.h"
@@ -25,6 +26,13 @@ void open_return_path(OutgoingSession& session) {
   wire::encode_command(session.out->pending(), wire::Ping{1});
 }
 
+/// Both sides have to see the same pages, so the sizes are compared before anything else.
+wire::PostcopyAdvise advice(Guest& guest) {
+  wire::PostcopyAdvise::PageSizes sizes{.host_summary = 0, .target = page_size};
+  for (const RamBlock& block : guest.ram_blocks()) sizes.host_summary |= block.host_page_size;
+  return {.page_sizes = sizes};
+}
+
 }  // namespace
 
 Result<> connect(OutgoingSession& session, const channel::Address& address) {
@@ -36,8 +44,8 @@ Result<> connect(OutgoingSession& session, const channel::Address& address) {
     if (!connected) return here(std::move(connected).error());
     channel = *std::move(connected);
   }
-  auto secured = secure(std::move(channel), session.context.settings.parameters(), session.context.options.tls,
-                        address, session.interrupt);
+  auto secured = secure(std::move(channel), session.context.settings.parameters(),
+                        session.context.options.tls, address, session.interrupt);
   if (!secured) return here(std::move(secured).error());
   session.channel.put(*std::move(secured), session.cancelled());
   session.out = std::make_unique<StreamWriter>(*session.channel.get());
@@ -51,7 +59,15 @@ Result<> set_up(OutgoingSession& session) {
   wire::encode_file_header(out);
   if (context.options.send_configuration)
     wire::encode_configuration(out, configuration_of(context.guest, session.capabilities));
-  if (session.has(Capability::return_path)) open_return_path(session);
+  if (session.has(Capability::return_path) || session.has(Capability::postcopy_ram)) {
+    open_return_path(session);
+  }
+  if (session.has(Capability::postcopy_ram)) {
+    if (!session.channel.get()->two_way() || session.channel.get()->read_descriptor() < 0)
+      return fail("postcopy-ram needs a transport over which the destination can answer");
+    encode_greeting(out, session.token);
+    wire::encode_command(out, advice(context.guest));
+  }
   GODWIT_TRY(session.out->flush());
 
   GODWIT_TRY(session.ram.start());
@@ -62,7 +78,7 @@ Result<> set_up(OutgoingSession& session) {
                                .name = std::string(wire::ram_section_name),
                                .instance = 0,
                                .version = wire::ram_section_version});
-  session.ram.encode_setup(out);
+  session.ram.encode_setup(out, session.has(Capability::postcopy_ram));
   if (context.options.send_section_footer) wire::encode_footer(out, ram_section_id);
   GODWIT_TRY(session.out->flush());
 

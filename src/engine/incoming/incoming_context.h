@@ -1,0 +1,23 @@
+// What the destination's parts work with.
+#pragma once
+
+#include <godwit/guest.h>
+#include <godwit/migration.h>
+
+#include "base/clock.h"
+#include "engine/settings.h"
+#include "engine/status_machine.h"
+
+namespace godwit::engine {
+
+/// All of it outlives the migration.
+struct IncomingContext {
+  Guest& guest;
+  MigrationObserver& observer;
+  Clock& clock;
+  Settings& settings;
+  StatusMachine& status;
+  const MigrationOptions& options;
+};
+
+}  // namespace godwit::engine
