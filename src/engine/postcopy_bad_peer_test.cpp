@@ -117,7 +117,7 @@ TEST_F(LyingDestination, IsPausedAndTheGuestIsNotRunHere) {
          for (int i = 0; i < 70'000; ++i) p.send(request(0, 4096));
        },
        "asks again and again"},
-      {[](ScriptedPeer& p) { p.hang_up(); }, "the stream ends"},
+      {[](ScriptedPeer& p) { p.hang_up(); }, "the pages are kept"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.reason);
@@ -193,7 +193,7 @@ TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
          p.send(wire::ResumeAck{0});
        },
        "RESUME_ACK 0"},
-      {[&](ScriptedPeer& p) { p.hang_up(); }, "the stream ends"},
+      {[&](ScriptedPeer& p) { p.hang_up(); }, "source, resuming"},
   };
   LogCapture log;
   std::string all;
