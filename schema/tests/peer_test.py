@@ -16,8 +16,8 @@ from generator import builder, emit_introspection, parser  # noqa: E402
 SKIPPED = 77
 QEMU = "qemu-system-x86_64"
 
-# What is different on purpose. Commands the peer no longer has, or has for more cases than a Godwit can meet.
-# Members that only Godwit has.
+# What is different on purpose. Members that only Godwit has; commands the peer no longer has, or has for more cases
+# than a Godwit can meet.
 OURS = {"x-postcopy-timeout", "x-postcopy-auto-recover"}
 GONE_IN_PEER = {"migrate_set_downtime", "migrate_set_speed", "migrate-set-cache-size", "query-migrate-cache-size",
                 "query-events"}

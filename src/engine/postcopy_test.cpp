@@ -328,5 +328,55 @@ TEST_F(PostcopyTest, APausedConnectionIsTakenUpAgain) {
   EXPECT_TRUE(source.guest.same_memory(destination.guest));
 }
 
+TEST_F(PostcopyTest, WithPreemptWhatIsAskedForHasAConnectionOfItsOwn) {
+  std::vector<std::vector<BlockSize>> kinds = {kTwoBlocks};
+  if (memory::GuestRam::create({.size = 16 * mib, .huge_page_size = 2 * mib}))
+    kinds.push_back({{"small", 64}, {"huge", 4096, false, 2 * mib}});
+  for (const auto& blocks : kinds) {
+    SCOPED_TRACE(blocks[1].name);
+    Host source(blocks);
+    Host destination(blocks, RunState::inmigrate);
+    prepare(source, destination);
+    source.set(Capability::postcopy_preempt);
+    destination.set(Capability::postcopy_preempt);
+    schema::MigrateSetParameters slow;
+    slow.max_postcopy_bandwidth = 2'000'000;
+    set(source, slow);
+    fill(source.guest);
+    listen(destination, "m");
+    go(source, destination, "m");
+    for (std::uint64_t page : {2000, 3, 1500, 2001, 700, 1023, 513})
+      EXPECT_EQ(std::to_integer<std::uint8_t>(destination.guest.ram_blocks()[1].host[page * page_size]),
+                static_cast<std::uint8_t>(page * 7 + 2));
+    for (int round = 1; round <= 2; ++round) {
+      ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
+      source.recorder.wait_for("postcopy-paused", round);
+      destination.recorder.wait_for("postcopy-paused", round);
+      ASSERT_TRUE(source.migrate("unix:" + path("m"), true).has_value());
+      source.recorder.wait_for("postcopy-active", round + 1);
+      destination.recorder.wait_for("postcopy-active", round + 1);
+      EXPECT_EQ(std::to_integer<std::uint8_t>(destination.guest.ram_blocks()[1].host[1800 * page_size]),
+                static_cast<std::uint8_t>(1800 * 7 + 2));
+    }
+    slow.max_postcopy_bandwidth = 0;
+    set(source, slow);
+    source.recorder.wait_for("completed");
+    destination.recorder.wait_for("completed");
+    EXPECT_TRUE(source.guest.same_memory(destination.guest));
+    const auto info = source.migration.info();
+    EXPECT_GT(info.ram->postcopy_requests, 0);
+  }
+}
+
+TEST_F(PostcopyTest, PreemptNeedsATransportWithSeveralConnections) {
+  Host source;
+  source.set(Capability::postcopy_ram);
+  source.set(Capability::postcopy_preempt);
+  ASSERT_TRUE(source.migrate("exec:cat >/dev/null").has_value());
+  source.recorder.wait_for("failed");
+  EXPECT_THAT(*source.migration.info().error_desc, HasSubstr("several connections"));
+  EXPECT_EQ(source.guest.run_state(), RunState::running);
+}
+
 }  // namespace
 }  // namespace godwit::engine

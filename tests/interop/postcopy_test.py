@@ -171,6 +171,13 @@ class Postcopy(unittest.TestCase):
         for side in (0, 1):
             self.for_each_pair(lambda *pair: self.move(*pair, cuts=3, side=side))
 
+    def test_urgent_pages_have_a_connection_of_their_own(self):
+        for kind in ("ram", "huge") if have_huge_pages(32) else ("ram",):
+            self.for_each_pair(lambda *pair: self.move(*pair, kind, capabilities=["postcopy-preempt"]))
+
+    def test_both_connections_are_mended(self):
+        self.for_each_pair(lambda *pair: self.move(*pair, cuts=2, capabilities=["postcopy-preempt"]))
+
     def test_blocktime(self):
         self.for_each_pair(lambda *pair: self.move(*pair, capabilities=["postcopy-blocktime"]))
 

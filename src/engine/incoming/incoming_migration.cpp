@@ -12,12 +12,11 @@ namespace godwit::engine {
 
 IncomingMigration::IncomingMigration(IncomingContext context, std::unique_ptr<channel::Listener> listener)
     : context_(context), listener_(std::move(listener)) {
-  thread_ = start_thread("incoming", [this](std::stop_token stop) { run(std::move(stop)); });
+  thread_ = start_thread("incoming", [this](std::stop_token) { run(); });
 }
 
 IncomingMigration::~IncomingMigration() {
   ending_ = true;
-  thread_.request_stop();
   listener_.end();
   {
     // Before the channel: a connection that breaks now is no news.
@@ -33,7 +32,7 @@ const Blocktime* IncomingMigration::blocktime() const {
   return postcopy_ ? postcopy_->blocktime() : nullptr;
 }
 
-void IncomingMigration::run(std::stop_token stop) {
+Result<> IncomingMigration::accept_all() {
   auto channel = listener_.accept();
   if (!channel && !ending_ && !listener_.multi_channel()) {
     // A descriptor or command that gives nothing: nothing was loaded, so the machine goes on waiting to be
@@ -41,12 +40,20 @@ void IncomingMigration::run(std::stop_token stop) {
     log::error("{}", channel.error().explain());
     channel = listener_.accept();
   }
-  if (!channel) {
-    if (!stop.stop_requested()) fail_for_good(channel.error());
+  if (!channel) return fail(std::move(channel).error());
+  channel_.put(*std::move(channel), ending_);
+  if (!context_.settings.has(Capability::postcopy_preempt)) return {};
+  GODWIT_ASSIGN(auto urgent, listener_.accept());
+  urgent_channel_.put(std::move(urgent), ending_);
+  return {};
+}
+
+void IncomingMigration::run() {
+  if (auto accepted = accept_all(); !accepted) {
+    if (!ending_) fail_for_good(accepted.error());
     return;
   }
-  channel_.put(*std::move(channel), false);
-  if (ending_) return channel_.shutdown();
+  if (ending_) return;
   context_.status.to(Status::none, Status::active);
   if (auto loaded = load(*channel_.get()); !loaded) {
     if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
@@ -55,6 +62,7 @@ void IncomingMigration::run(std::stop_token stop) {
   if (ending_) return;
   listener_.end();
   channel_.close();
+  urgent_channel_.close();
   context_.status.to({Status::active, Status::postcopy_active}, Status::completed);
 }
 
@@ -62,7 +70,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
   const Capabilities capabilities = context_.settings.capabilities();
   {
     std::lock_guard lock(mutex_);
-    postcopy_ = std::make_unique<IncomingPostcopy>(context_, capabilities, channel_, listener_);
+    postcopy_ =
+        std::make_unique<IncomingPostcopy>(context_, capabilities, channel_, urgent_channel_, listener_);
   }
   postcopy_->set_input(std::make_unique<channel::ChannelInput>(channel));
   StreamLoader::Reply reply;

@@ -41,7 +41,8 @@ class IncomingMigration {
   const Blocktime* blocktime() const;
 
  private:
-  void run(std::stop_token stop);
+  void run();
+  Result<> accept_all();
   Result<> load(channel::Channel& channel);
   Result<> finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply, Result<> loaded);
   Result<> finish_postcopy(Result<> loaded);
@@ -51,6 +52,7 @@ class IncomingMigration {
   const IncomingContext context_;
   ListenerSlot listener_;
   ChannelSlot channel_;
+  ChannelSlot urgent_channel_;  ///< with postcopy-preempt
   Ownership ownership_{Owner::there};
   std::atomic<bool> ending_{false};
   mutable std::mutex mutex_;  ///< guards the pointer against others than the incoming thread

@@ -17,10 +17,11 @@ constexpr Milliseconds kFarewell{2000};
 }  // namespace
 
 IncomingPostcopy::IncomingPostcopy(const IncomingContext& context, const Capabilities& capabilities,
-                                   ChannelSlot& channel, ListenerSlot& listener)
+                                   ChannelSlot& channel, ChannelSlot& urgent_channel, ListenerSlot& listener)
     : context_(context),
       capabilities_(capabilities),
       channel_(channel),
+      urgent_channel_(urgent_channel),
       memory_(context.guest.ram_blocks()),
       missing_(context.guest.ram_blocks()),
       recovery_(listener, [this](std::unique_ptr<channel::Channel> connection) {
@@ -90,21 +91,22 @@ Result<> IncomingPostcopy::listen(std::uint32_t ram_section) {
   GODWIT_TRY(memory_.start(blocktime_ != nullptr));
   state_ = State::listening;
   context_.status.to(Status::active, Status::postcopy_active);
-  receiver_ =
-      std::make_unique<PostcopyReceiver>(PostcopyParts{.blocks = context_.guest.ram_blocks(),
-                                                       .memory = memory_,
-                                                       .missing = missing_,
-                                                       .blocktime = blocktime_.get(),
-                                                       .clock = context_.clock,
-                                                       .settings = context_.settings,
-                                                       .status = context_.status,
-                                                       .channel = channel_,
-                                                       .ram_section = ram_section,
-                                                       .footers = context_.options.send_section_footer,
-                                                       .token = token_,
-                                                       .lost = [this] { recovery_.begin(); }},
-                                         std::move(in_));
+  PostcopyParts parts{.blocks = context_.guest.ram_blocks(),
+                      .memory = memory_,
+                      .missing = missing_,
+                      .blocktime = blocktime_.get(),
+                      .clock = context_.clock,
+                      .settings = context_.settings,
+                      .status = context_.status,
+                      .channel = channel_,
+                      .urgent_channel = urgent_channel_,
+                      .preempt = capabilities_.has(Capability::postcopy_preempt),
+                      .ram_section = ram_section,
+                      .footers = context_.options.send_section_footer,
+                      .token = token_};
+  receiver_ = std::make_unique<PostcopyReceiver>(parts, std::move(in_));
   receiver_->start();
+  recovery_.start();
   return {};
 }
 

@@ -27,7 +27,7 @@ class IncomingPostcopy final : public PostcopyTarget {
  public:
   /// `enabled`: the capability postcopy-ram is on.
   IncomingPostcopy(const IncomingContext& context, const Capabilities& capabilities, ChannelSlot& channel,
-                   ListenerSlot& listener);
+                   ChannelSlot& urgent_channel, ListenerSlot& listener);
   ~IncomingPostcopy() override { stop(); }
 
   /// The connection's input, which listen() gives to another thread.
@@ -54,8 +54,6 @@ class IncomingPostcopy final : public PostcopyTarget {
   /// Precopy has brought everything.
   void not_needed();
 
-  /// Any thread: breaks the connection.
-  void pause() { channel_.shutdown(); }
   /// Any thread: ends everything; whoever waits for a page goes on with zeros. For the end of the process.
   void stop();
   /// Any thread: null when it is not measured.
@@ -69,6 +67,7 @@ class IncomingPostcopy final : public PostcopyTarget {
   const IncomingContext& context_;
   const Capabilities capabilities_;
   ChannelSlot& channel_;
+  ChannelSlot& urgent_channel_;
   memory::PostcopyMemory memory_;
   MissingPages missing_;
   std::unique_ptr<Blocktime> blocktime_;

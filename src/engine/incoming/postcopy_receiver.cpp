@@ -26,9 +26,14 @@ PostcopyReceiver::PostcopyReceiver(PostcopyParts parts, std::unique_ptr<channel:
     : parts_(std::move(parts)),
       placer_(parts_.blocks, parts_.memory, parts_.missing,
               [this](std::size_t block, std::uint64_t offset) { faults_.placed(block, offset); }),
+      urgent_placer_(parts_.blocks, parts_.memory, parts_.missing,
+                     [this](std::size_t block, std::uint64_t offset) { faults_.placed(block, offset); }),
       stream_(parts_.blocks, placer_, parts_.ram_section, parts_.footers),
+      urgent_stream_(parts_.blocks, urgent_placer_),
       faults_(parts_.blocks, parts_.memory, parts_.missing, parts_.blocktime, parts_.clock),
       in_(std::move(in)) {
+  if (parts_.urgent_channel.get())
+    urgent_in_ = std::make_unique<channel::ChannelInput>(*parts_.urgent_channel.get(), Input::window_limit);
   prepare_channel();
 }
 
@@ -40,7 +45,7 @@ void PostcopyReceiver::start() {
 
 void PostcopyReceiver::attach(std::unique_ptr<channel::Channel> channel) {
   std::lock_guard lock(mutex_);
-  mail_.channel = std::move(channel);
+  mail_.channels.push_back(std::move(channel));
   has_mail_ = true;
   wake_.wake();
 }
@@ -96,7 +101,7 @@ bool PostcopyReceiver::take_mail() {
     wake_.drain();
   }
   guest_started_ |= mail.guest_started;
-  if (mail.channel) connect(std::move(mail.channel));
+  for (auto& channel : mail.channels) connect(std::move(channel));
   if (in_) out_.bytes(mail.messages.data());
   if (!mail.stop) return false;
   if (auto flushed = flush(); !flushed) log::debug("{}", flushed.error().what());
@@ -113,16 +118,14 @@ void PostcopyReceiver::take_faults() {
 }
 
 Result<> PostcopyReceiver::turn() {
-  if (!in_) {
-    GODWIT_TRY(wait());
-    return {};
-  }
+  if (!in_) return wait();
   GODWIT_TRY(flush());
   if (phase_ == Phase::ended && guest_started_) return finish();
-  if (phase_ != Phase::ended && (readable_ || in_->has_bytes())) return read();
+  // Somebody waits for these.
+  if (urgent_in_ && (urgent_readable_ || urgent_in_->has_bytes())) return read_urgent();
+  if (!main_ended_ && (readable_ || in_->has_bytes())) return read();
   GODWIT_TRY(beat());
-  GODWIT_ASSIGN(readable_, wait());
-  return {};
+  return wait();
 }
 
 Result<> PostcopyReceiver::flush() {
@@ -133,16 +136,21 @@ Result<> PostcopyReceiver::flush() {
   return written;
 }
 
-/// Waits for a fault, for mail and for the source. True: the source has sent something.
-Result<bool> PostcopyReceiver::wait() {
-  const bool listens = in_ && phase_ != Phase::ended;
-  std::array<pollfd, 3> entries{{{parts_.memory.fd(), POLLIN, 0},
+/// Waits for a fault, for mail and for the source.
+Result<> PostcopyReceiver::wait() {
+  const auto descriptor = [](const auto& in, bool listens) {
+    return in && listens ? in->channel().read_descriptor() : -1;
+  };
+  std::array<pollfd, 4> entries{{{parts_.memory.fd(), POLLIN, 0},
                                  {wake_.fd(), POLLIN, 0},
-                                 {listens ? in_->channel().read_descriptor() : -1, POLLIN, 0}}};
+                                 {descriptor(in_, !main_ended_), POLLIN, 0},
+                                 {descriptor(urgent_in_, true), POLLIN, 0}}};
   channel::Deadline deadline;
   if (in_) deadline = std::chrono::steady_clock::now() + heartbeat_interval;
   GODWIT_TRY(channel::wait_awake(entries, awake_until_ - parts_.clock.now(), deadline));
-  return entries[2].revents != 0;
+  readable_ = entries[2].revents != 0;
+  urgent_readable_ = entries[3].revents != 0;
+  return {};
 }
 
 /// Between two Godwits, and while a new connection has shown nothing yet: silence means that it is dead.
@@ -166,15 +174,31 @@ Result<> PostcopyReceiver::beat() {
 Result<> PostcopyReceiver::read() {
   heard_at_ = parts_.clock.now();
   readable_ = false;
-  for (int step = 0; step < kStepsPerTurn && phase_ != Phase::ended; ++step) {
+  for (int step = 0; step < kStepsPerTurn && !main_ended_; ++step) {
     GODWIT_ASSIGN(const PostcopyStream::Item item, stream_.step(*in_));
     if (const auto* command = std::get_if<wire::Command>(&item))
       GODWIT_TRY(execute(*command));
-    else if (std::holds_alternative<PostcopyStream::EndOfStream>(item))
+    else if (std::holds_alternative<PostcopyStream::EndOfStream>(item)) {
+      main_ended_ = true;
       GODWIT_TRY(end_of_stream());
-    else if (phase_ == Phase::recovering)
+    } else if (phase_ == Phase::recovering)
       return fail("The source sends pages before it has resumed");
     if (!in_->has_bytes()) break;
+  }
+  awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
+  return {};
+}
+
+Result<> PostcopyReceiver::read_urgent() {
+  urgent_readable_ = false;
+  if (phase_ == Phase::recovering) return fail("The source sends pages before it has resumed");
+  for (int step = 0; step < kStepsPerTurn; ++step) {
+    GODWIT_ASSIGN(const bool more, urgent_stream_.step(*urgent_in_));
+    if (!more) {
+      urgent_in_.reset();
+      return end_of_stream();
+    }
+    if (!urgent_in_->has_bytes()) break;
   }
   awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
   return {};
@@ -216,7 +240,9 @@ Result<> PostcopyReceiver::resume() {
   return {};
 }
 
+/// Of one of the channels.
 Result<> PostcopyReceiver::end_of_stream() {
+  if (!main_ended_ || urgent_in_) return {};
   if (!parts_.missing.none())
     return fail("The source ends the stream, and {} pages have not come", parts_.missing.count());
   phase_ = Phase::ended;
@@ -238,15 +264,29 @@ void PostcopyReceiver::prepare_channel() {
 }
 
 void PostcopyReceiver::connect(std::unique_ptr<channel::Channel> channel) {
-  if (in_ || !parts_.status.to(Status::postcopy_paused, Status::postcopy_recover)) return;
+  if (in_) return connect_urgent(std::move(channel));
+  if (!parts_.status.to(Status::postcopy_paused, Status::postcopy_recover)) return;
   parts_.channel.put(std::move(channel), false);
   in_ = std::make_unique<channel::ChannelInput>(*parts_.channel.get());
   phase_ = Phase::recovering;
   source_is_known_ = !parts_.token;
+  main_ended_ = false;
   stream_.restart();
   faults_.forget_block();
   out_.clear();
   prepare_channel();
+}
+
+/// The second connection that comes is the urgent one; more are not expected, nor is one at any other time.
+void PostcopyReceiver::connect_urgent(std::unique_ptr<channel::Channel> channel) {
+  if (!parts_.preempt || phase_ != Phase::recovering || urgent_in_) {
+    log::warn("a connection from {} is not expected: it is closed", channel->peer());
+    return;
+  }
+  parts_.urgent_channel.put(std::move(channel), false);
+  parts_.urgent_channel.get()->set_patience(Milliseconds(parts_.settings.postcopy_timeout_ms()));
+  urgent_in_ = std::make_unique<channel::ChannelInput>(*parts_.urgent_channel.get(), Input::window_limit);
+  urgent_stream_.restart();
 }
 
 void PostcopyReceiver::lose(const Error& why) {
@@ -260,17 +300,20 @@ void PostcopyReceiver::lose(const Error& why) {
                               "runs on with the pages that are here")
                       .explain());
   in_.reset();
+  urgent_in_.reset();
   out_.clear();
-  parts_.channel.shutdown();
-  parts_.channel.close();
+  for (ChannelSlot* slot : {&parts_.channel, &parts_.urgent_channel}) {
+    slot->shutdown();
+    slot->close();
+  }
   stream_.restart();
+  urgent_stream_.restart();
   phase_ = Phase::pages;
   {
     std::lock_guard lock(mutex_);
     if (mail_.stop) return;
   }
   parts_.status.to({Status::postcopy_active, Status::postcopy_recover}, Status::postcopy_paused);
-  parts_.lost();
 }
 
 }  // namespace godwit::engine

@@ -42,22 +42,23 @@ struct PostcopyParts {
   Settings& settings;
   StatusMachine& status;
   ChannelSlot& channel;
-  std::uint32_t ram_section;           ///< the source's number for section "ram"
-  bool footers;                        ///< sections have them
+  ChannelSlot& urgent_channel;  ///< may be empty
+  bool preempt;                 ///< the source opens a second connection, for pages that are waited for
+  std::uint32_t ram_section;    ///< the source's number for section "ram"
+  bool footers;                 ///< sections have them
   std::optional<std::uint32_t> token;  ///< by which a Godwit as source is known again
-  std::function<void()> lost;          ///< the connection is gone; called on the receiver's thread
 };
 
 class PostcopyReceiver {
  public:
-  /// `in` is the rest of the connection.
+  /// `in` is the rest of the main connection.
   PostcopyReceiver(PostcopyParts parts, std::unique_ptr<channel::ChannelInput> in);
   ~PostcopyReceiver() { stop(); }
 
   /// Starts the thread.
   void start();
 
-  /// Any thread: another connection of the source.
+  /// Any thread: another connection, of the source or of a stranger.
   void attach(std::unique_ptr<channel::Channel> channel);
   /// Any thread: sends a message, after those that were given before. Dropped where there is no connection.
   void send(const wire::ReturnMessage& message);
@@ -71,7 +72,7 @@ class PostcopyReceiver {
  private:
   /// What others have left for the thread.
   struct Mail {
-    std::unique_ptr<channel::Channel> channel;
+    std::vector<std::unique_ptr<channel::Channel>> channels;
     Output messages;
     bool guest_started = false;
     bool stop = false;
@@ -88,28 +89,35 @@ class PostcopyReceiver {
   Result<> turn();
   Result<> finish();
   Result<> read();
+  Result<> read_urgent();
   Result<> execute(const wire::Command& command);
   Result<> send_bitmap(const std::string& name);
   Result<> resume();
   Result<> end_of_stream();
   Result<> beat();
   Result<> flush();
-  Result<bool> wait();
+  Result<> wait();
   void connect(std::unique_ptr<channel::Channel> channel);
+  void connect_urgent(std::unique_ptr<channel::Channel> channel);
   void prepare_channel();
   void lose(const Error& why);
 
   PostcopyParts parts_;
   PagePlacer placer_;
+  PagePlacer urgent_placer_;
   PostcopyStream stream_;
+  UrgentStream urgent_stream_;
   FaultHandler faults_;
 
   // Of the thread.
   std::unique_ptr<channel::ChannelInput> in_;  ///< null: no connection
-  Output out_;                                 ///< not written yet
-  Output requests_;                            ///< of the faults that were just taken
+  std::unique_ptr<channel::ChannelInput> urgent_in_;
+  Output out_;       ///< not written yet
+  Output requests_;  ///< of the faults that were just taken
   Phase phase_ = Phase::pages;
+  bool main_ended_ = false;  ///< the source has sent everything on the main channel
   bool readable_ = false;
+  bool urgent_readable_ = false;
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none
   bool guest_started_ = false;
   bool finished_ = false;

@@ -9,16 +9,36 @@
 
 namespace godwit::engine {
 
+namespace {
+
+wire::PageReader reader_of(std::span<const RamBlock> blocks) {
+  return wire::PageReader([blocks](std::string_view name) -> Result<wire::KnownBlock> {
+    const auto at = std::ranges::find(blocks, name, &RamBlock::name);
+    if (at == blocks.end()) return fail("RAM block '{}' does not exist here", name);
+    return wire::KnownBlock{static_cast<std::uint32_t>(at - blocks.begin()), at->size};
+  });
+}
+
+}  // namespace
+
+UrgentStream::UrgentStream(std::span<const RamBlock> blocks, PagePlacer& placer)
+    : placer_(placer), reader_(reader_of(blocks)) {}
+
+void UrgentStream::restart() {
+  reader_.forget();
+  placer_.drop_partial();
+}
+
+Result<bool> UrgentStream::step(Input& in) {
+  GODWIT_ASSIGN(const wire::PageRecord record, reader_.next(in));
+  if (record.kind == wire::PageKind::end_of_section) return false;
+  GODWIT_TRY(placer_.take(in, record));
+  return true;
+}
+
 PostcopyStream::PostcopyStream(std::span<const RamBlock> blocks, PagePlacer& placer,
                                std::uint32_t ram_section, bool footers)
-    : placer_(placer),
-      ram_section_(ram_section),
-      footers_(footers),
-      reader_([blocks](std::string_view name) -> Result<wire::KnownBlock> {
-        const auto at = std::ranges::find(blocks, name, &RamBlock::name);
-        if (at == blocks.end()) return fail("RAM block '{}' does not exist here", name);
-        return wire::KnownBlock{static_cast<std::uint32_t>(at - blocks.begin()), at->size};
-      }) {}
+    : placer_(placer), ram_section_(ram_section), footers_(footers), reader_(reader_of(blocks)) {}
 
 void PostcopyStream::restart() {
   in_section_ = false;

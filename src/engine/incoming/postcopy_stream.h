@@ -15,6 +15,22 @@
 
 namespace godwit::engine {
 
+/// Pages without anything around them, up to an end mark: what comes on the channel of postcopy-preempt
+/// (wire-format section 7.8).
+class UrgentStream {
+ public:
+  UrgentStream(std::span<const RamBlock> blocks, PagePlacer& placer);
+
+  /// One page. False: the end mark. Waits for the rest of it.
+  Result<bool> step(Input& in);
+  /// Another connection begins.
+  void restart();
+
+ private:
+  PagePlacer& placer_;
+  wire::PageReader reader_;
+};
+
 class PostcopyStream {
  public:
   struct Nothing {};      ///< a page was taken, or something around it

@@ -6,9 +6,9 @@
 
 namespace godwit::engine {
 
-void IncomingRecovery::begin() {
+void IncomingRecovery::start() {
   thread_ = start_thread("recover", [this](std::stop_token) {
-    if (auto channel = listener_.accept_from_any()) connected_(*std::move(channel));
+    while (auto channel = listener_.accept_from_any()) connected_(*std::move(channel));
   });
 }
 

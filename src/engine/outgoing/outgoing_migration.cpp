@@ -48,7 +48,7 @@ void OutgoingMigration::start_postcopy() {
 }
 
 void OutgoingMigration::pause() {
-  session_.channel.shutdown();
+  session_.shut_down_channels();
   session_.polled_wake.wake();
 }
 
@@ -100,7 +100,7 @@ void OutgoingMigration::finish_completed() {
     statistics.ram.mbps = static_cast<double>(session_.bytes_before + session_.out->bytes()) * 8.0 /
                           static_cast<double>(moving_ms) / 1000.0;
   session_.ram.stop();
-  session_.close_channel();
+  session_.close_channels();
   if (auto state = context.guest.set_run_state(RunState::postmigrate); !state)
     log::error("after the migration: {}", state.error().explain());
   if (!context.status.to({Status::active, Status::device, Status::postcopy_active}, Status::completed))
@@ -112,7 +112,7 @@ void OutgoingMigration::finish_failed(Error error) {
   const bool was_cancelled = context.status.status() == Status::cancelling;
   session_.ram.stop();
   give_guest_back();
-  session_.close_channel();
+  session_.close_channels();
   session_.statistics.total_ms =
       to_ms(context.clock.now() - Nanoseconds(session_.statistics.started_ns.load()));
   if (!session_.ownership.may_run_here())

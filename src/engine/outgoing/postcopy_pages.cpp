@@ -56,6 +56,9 @@ void PostcopyPages::encode_discards(Output& out) const {
 }
 
 void PostcopyPages::set_missing(std::size_t block, DirtyBitmap missing) {
+  // What was begun on the lost connection is sent anew, from its start.
+  begun_.reset();
+  if (block == block_) page_ = page_ / host_page_pages(block) * host_page_pages(block);
   left_ -= missing_[block].count();
   missing_[block] = std::move(missing);
   widen(missing_[block], host_page_pages(block));
@@ -63,26 +66,33 @@ void PostcopyPages::set_missing(std::size_t block, DirtyBitmap missing) {
   counters_.dirty_pages = left_;
 }
 
-Result<bool> PostcopyPages::send(StreamWriter& out, const WantedPages& wanted) {
+Result<bool> PostcopyPages::send(PageLane& lane, const WantedPages& wanted) {
   const std::uint64_t end = wanted.pages.first + wanted.pages.count;
   bool any = false;
   for (std::uint64_t page = wanted.pages.first; page < end;) {
     PageRange run = missing_[wanted.block].next_run(page, PageBatch::capacity);
     if (run.count == 0 || run.first >= end) break;
     run.count = std::min(run.count, end - run.first);
-    GODWIT_TRY(send_run(out, wanted.block, run, true));
+    GODWIT_TRY(send_run(lane, wanted.block, run, true));
     page = run.first + run.count;
     any = true;
   }
+  if (is_begun(wanted)) begun_.reset();
   // The guest is likely to go on where it is.
-  if (any) {
+  if (any && !begun_) {
     block_ = wanted.block;
     page_ = end;
   }
   return any;
 }
 
-Result<> PostcopyPages::send_next(StreamWriter& out, std::uint64_t most_pages) {
+bool PostcopyPages::is_begun(const WantedPages& wanted) const {
+  return begun_ && begun_->block == wanted.block &&
+         begun_->pages.first < wanted.pages.first + wanted.pages.count &&
+         wanted.pages.first < begun_->pages.first + begun_->pages.count;
+}
+
+Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool in_pieces) {
   PageRange run;
   while ((run = missing_[block_].next_run(page_, most_pages)).count == 0) {
     page_ = 0;
@@ -90,25 +100,26 @@ Result<> PostcopyPages::send_next(StreamWriter& out, std::uint64_t most_pages) {
   }
   const std::uint64_t step = host_page_pages(block_);
   if (step == 1) {
-    GODWIT_TRY(send_run(out, block_, run, false));
+    GODWIT_TRY(send_run(lane, block_, run, false));
     page_ = run.first + run.count;
     return {};
   }
   const std::uint64_t end = run.first / step * step + step;
-  for (std::uint64_t page = run.first; page < end;) {
-    run = missing_[block_].next_run(page, PageBatch::capacity);
-    if (run.count == 0 || run.first >= end) break;
+  do {
+    run = missing_[block_].next_run(run.first, in_pieces ? most_pages : PageBatch::capacity);
     run.count = std::min(run.count, end - run.first);
-    GODWIT_TRY(send_run(out, block_, run, false));
-    page = run.first + run.count;
-  }
-  page_ = end;
+    GODWIT_TRY(send_run(lane, block_, run, false));
+    run.first += run.count;
+  } while (!in_pieces && run.first < end);
+  page_ = run.first;
+  begun_.reset();
+  if (run.first < end) begun_ = WantedPages{.block = block_, .pages = {run.first, end - run.first}};
   return {};
 }
 
-Result<> PostcopyPages::send_run(StreamWriter& out, std::size_t block_index, PageRange run, bool requested) {
+Result<> PostcopyPages::send_run(PageLane& lane, std::size_t block_index, PageRange run, bool requested) {
   const RamBlock& block = blocks_[block_index];
-  batch_.begin(block, last_sent_ == &block);
+  batch_.begin(block, lane.last_block == &block);
   for (std::uint64_t page = run.first; page < run.first + run.count; ++page) {
     // Somebody waits for a requested page: no questions about its neighbourhood.
     const bool look = requested || holds_data(block_index, page);
@@ -121,13 +132,13 @@ Result<> PostcopyPages::send_run(StreamWriter& out, std::size_t block_index, Pag
   missing_[block_index].clear_range(run);
   left_ -= run.count;
   counters_.dirty_pages = left_;
-  const std::uint64_t before = out.bytes();
-  GODWIT_TRY(batch_.write(out));
-  last_sent_ = &block;
+  const std::uint64_t before = lane.out->bytes();
+  GODWIT_TRY(batch_.write(*lane.out));
+  lane.last_block = &block;
   counters_.zero_pages += batch_.zero_pages();
   counters_.normal_pages += batch_.normal_pages();
-  counters_.transferred_bytes += out.bytes() - before;
-  counters_.postcopy_bytes += out.bytes() - before;
+  counters_.transferred_bytes += lane.out->bytes() - before;
+  counters_.postcopy_bytes += lane.out->bytes() - before;
   if (release_) GODWIT_TRY(memory::discard_pages(block, run));
   return {};
 }

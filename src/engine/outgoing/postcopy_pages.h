@@ -18,6 +18,13 @@
 
 namespace godwit::engine {
 
+/// A connection that carries pages, and what its last page was of: records of the same block do not repeat
+/// its name.
+struct PageLane {
+  StreamWriter* out = nullptr;
+  const RamBlock* last_block = nullptr;
+};
+
 /// Used by the migration thread.
 class PostcopyPages {
  public:
@@ -33,18 +40,19 @@ class PostcopyPages {
   const DirtyBitmap& missing(std::size_t block) const { return missing_[block]; }
   /// After a reconnection: what the destination says it misses.
   void set_missing(std::size_t block, DirtyBitmap missing);
-  /// The next page names its block: a connection begins.
-  void forget_block() { last_sent_ = nullptr; }
 
   /// Sends what was not sent yet of some host pages, in one piece or several. The background goes on behind
   /// them. False: all were sent before.
-  Result<bool> send(StreamWriter& out, const WantedPages& wanted);
-  /// Sends the next of the rest: one host page, or `most_pages` small ones. Not to be called when all are
+  Result<bool> send(PageLane& lane, const WantedPages& wanted);
+  /// Sends the next of the rest: `most_pages` small ones, or one host page whole. With `in_pieces` a host
+  /// page takes several calls, and pages on another lane may go between them. Not to be called when all are
   /// sent.
-  Result<> send_next(StreamWriter& out, std::uint64_t most_pages);
+  Result<> send_next(PageLane& lane, std::uint64_t most_pages, bool in_pieces);
+  /// A part of one of these was sent by send_next(): the rest has to follow on the same lane.
+  bool is_begun(const WantedPages& wanted) const;
 
  private:
-  Result<> send_run(StreamWriter& out, std::size_t block, PageRange run, bool requested);
+  Result<> send_run(PageLane& lane, std::size_t block, PageRange run, bool requested);
   bool holds_data(std::size_t block, std::uint64_t page);
   std::uint64_t host_page_pages(std::size_t block) const { return blocks_[block].host_page_size / page_size; }
 
@@ -55,7 +63,7 @@ class PostcopyPages {
   std::uint64_t left_ = 0;  ///< pages
   std::size_t block_ = 0;   ///< where the background stands
   std::uint64_t page_ = 0;
-  const RamBlock* last_sent_ = nullptr;  ///< what CONTINUE refers to
+  std::optional<WantedPages> begun_;  ///< the rest of a host page of which a part was sent
   PageBatch batch_;
 
   /// What the kernel said of a stretch of pages: those that were never touched are zeros, and are not touched

@@ -141,12 +141,18 @@ Result<> PostcopyPhase::send_pages() {
 }
 
 void PostcopyPhase::begin_connection() {
-  channel::Channel& channel = *session_.channel.get();
-  channel.set_patience(Milliseconds(session_.context.settings.postcopy_timeout_ms()));
-  channel.prefer_latency();
+  begin_channel(*session_.channel.get());
+  main_ = {.out = session_.out.get()};
+  urgent_ = {.out = session_.urgent_out.get()};
+  if (urgent_.out) begin_channel(*session_.urgent_channel.get());
   heard_at_ = wrote_at_ = session_.context.clock.now();
   section_open_ = ended_ = false;
   session_.window.start(heard_at_, session_.out->bytes(), session_.statistics.ram.pages_sent());
+}
+
+void PostcopyPhase::begin_channel(channel::Channel& channel) {
+  channel.set_patience(Milliseconds(session_.context.settings.postcopy_timeout_ms()));
+  channel.prefer_latency();
 }
 
 std::uint64_t PostcopyPhase::quota_left() const {
@@ -171,8 +177,8 @@ Result<PostcopyPhase::Ready> PostcopyPhase::wait(bool to_write) {
 Result<> PostcopyPhase::send_background() {
   open_section();
   wrote_at_ = session_.context.clock.now();
-  return pages_->send_next(*session_.out,
-                           std::clamp<std::uint64_t>(quota_left() / page_size, 1, kBackgroundPages));
+  return pages_->send_next(main_, std::clamp<std::uint64_t>(quota_left() / page_size, 1, kBackgroundPages),
+                           urgent_.out != nullptr);
 }
 
 void PostcopyPhase::open_section() {
@@ -189,6 +195,10 @@ Result<> PostcopyPhase::end_stream() {
   session_.end_ram_section();
   wire::encode_eof(session_.out->pending());
   ended_ = true;
+  if (urgent_.out) {
+    wire::encode_end_of_section(urgent_.out->pending());
+    GODWIT_TRY(urgent_.out->flush());
+  }
   return session_.out->flush();
 }
 
@@ -231,8 +241,10 @@ Result<> PostcopyPhase::hear(const wire::ReturnMessage& message) {
 Result<> PostcopyPhase::answer(const wire::PageRequest& request) {
   ++session_.statistics.ram.postcopy_requests;
   GODWIT_ASSIGN(const WantedPages wanted, requests_.resolve(request));
-  if (!ended_) open_section();
-  GODWIT_ASSIGN(const bool sent, pages_->send(*session_.out, wanted));
+  // What of a huge page has begun on the main channel ends there: its parts are collected for each channel.
+  PageLane& lane = urgent_.out && !pages_->is_begun(wanted) ? urgent_ : main_;
+  if (&lane == &main_ && !ended_) open_section();
+  GODWIT_ASSIGN(const bool sent, pages_->send(lane, wanted));
   if (!sent) {
     // It is on its way already; a destination asks again now and then, but not without end.
     const std::uint64_t limit = 4 * session_.statistics.ram.total_bytes / page_size + 65'536;
@@ -263,7 +275,6 @@ Result<> PostcopyPhase::resume() {
   session_.channel.get()->set_patience(Milliseconds(session_.context.settings.postcopy_timeout_ms()));
   session_.return_path = std::make_unique<ReturnPath>(*session_.channel.get());
   requests_.forget();
-  pages_->forget_block();
   const auto blocks = session_.context.guest.ram_blocks();
   Output& out = session_.out->pending();
   if (session_.peer_is_godwit) encode_greeting(out, session_.token);

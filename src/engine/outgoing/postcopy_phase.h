@@ -55,11 +55,14 @@ class PostcopyPhase {
   void open_section();
   void close_section();
   void begin_connection();
+  void begin_channel(channel::Channel& channel);
   std::uint64_t quota_left() const;
 
   OutgoingSession& session_;
   PageRequests requests_;
   std::optional<PostcopyPages> pages_;  ///< once the guest stands still
+  PageLane main_;
+  PageLane urgent_;  ///< for pages that are asked for; without a channel of their own: not used
   bool section_open_ = false;
   bool ended_ = false;                  ///< everything was sent, EOF included
   bool completed_ = false;              ///< the destination has said that it has it

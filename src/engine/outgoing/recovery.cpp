@@ -31,7 +31,7 @@ Result<> Recovery::run(PostcopyPhase& postcopy, const Error& why) {
                       .advise("migrate-recover on the destination, then migrate with resume=true here; the "
                               "pages are kept")
                       .explain());
-  session_.close_channel();
+  session_.close_channels();
   status.to(Status::postcopy_active, Status::postcopy_paused);
   pause_ = kFirstPause;
   while (true) {
@@ -40,7 +40,7 @@ Result<> Recovery::run(PostcopyPhase& postcopy, const Error& why) {
     auto resumed = attempt(postcopy, std::move(target));
     if (resumed && status.to(Status::postcopy_recover, Status::postcopy_active)) return {};
     if (!resumed) log::warn("{}", Error(resumed.error()).at(Side::source, "resuming").explain());
-    session_.close_channel();
+    session_.close_channels();
     status.to(Status::postcopy_recover, Status::postcopy_paused);
   }
 }

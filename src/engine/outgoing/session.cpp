@@ -12,7 +12,12 @@ void OutgoingSession::end() {
   polled_wake.wake();
   proceed.set();
   interrupt.interrupt();
+  shut_down_channels();
+}
+
+void OutgoingSession::shut_down_channels() noexcept {
   channel.shutdown();
+  urgent_channel.shutdown();
 }
 
 Result<> OutgoingSession::synchronize() {
@@ -63,12 +68,15 @@ Result<> OutgoingSession::wait_before_switchover(Status next) {
   return {};
 }
 
-void OutgoingSession::close_channel() {
-  channel.shutdown();
+void OutgoingSession::close_channels() {
+  shut_down_channels();
   return_path.reset();
-  if (out) bytes_before += out->bytes();
+  for (const auto& writer : {out.get(), urgent_out.get()})
+    if (writer) bytes_before += writer->bytes();
   out.reset();
+  urgent_out.reset();
   channel.close();
+  urgent_channel.close();
 }
 
 }  // namespace godwit::engine

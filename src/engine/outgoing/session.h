@@ -69,8 +69,10 @@ struct OutgoingSession {
   /// With pause-before-switchover: waits in that status until told to go on, to `next`.
   Result<> wait_before_switchover(Status next);
 
-  /// Shuts the channel down and forgets it, its writer and its return path.
-  void close_channel();
+  /// Any thread: whoever uses a channel sees that it is broken.
+  void shut_down_channels() noexcept;
+  /// Shuts the channels down and forgets them, their writers and the return path.
+  void close_channels();
 
   const OutgoingContext context;
   const Capabilities capabilities;
@@ -88,8 +90,11 @@ struct OutgoingSession {
   const std::uint32_t token = random_token();  ///< by which the destination knows this attempt again
   bool peer_is_godwit = false;
 
+  ChannelSlot urgent_channel;  ///< with postcopy-preempt: for pages that somebody waits for
+
   std::unique_ptr<StreamWriter> out;
-  std::unique_ptr<ReturnPath> return_path;  ///< null where the destination is not asked to answer
+  std::unique_ptr<StreamWriter> urgent_out;  ///< null: they go on the main channel
+  std::unique_ptr<ReturnPath> return_path;   ///< null where the destination is not asked to answer
   RamSaver ram;
   BandwidthWindow window;
   DirtyRate dirty_rate;

@@ -33,11 +33,11 @@ wire::PostcopyAdvise advice(Guest& guest) {
   return {.page_sizes = sizes};
 }
 
-}  // namespace
-
-Result<> connect(OutgoingSession& session, const channel::Address& address) {
+/// Connects unless there is a channel already, and secures it.
+Result<std::unique_ptr<channel::Channel>> open_channel(OutgoingSession& session,
+                                                       const channel::Address& address,
+                                                       std::unique_ptr<channel::Channel> channel) {
   const auto here = [](Error error) { return fail(std::move(error).at(Side::source, "connecting")); };
-  std::unique_ptr<channel::Channel> channel = session.channel.take();
   if (!channel) {
     NoDescriptors none;
     auto connected = channel::connect(address, none, session.interrupt);
@@ -47,8 +47,23 @@ Result<> connect(OutgoingSession& session, const channel::Address& address) {
   auto secured = secure(std::move(channel), session.context.settings.parameters(),
                         session.context.options.tls, address, session.interrupt);
   if (!secured) return here(std::move(secured).error());
-  session.channel.put(*std::move(secured), session.cancelled());
+  return secured;
+}
+
+}  // namespace
+
+Result<> connect(OutgoingSession& session, const channel::Address& address) {
+  const bool urgent = session.has(Capability::postcopy_preempt);
+  GODWIT_ASSIGN(auto main, open_channel(session, address, session.channel.take()));
+  if (urgent && !main->multi_channel())
+    return fail("postcopy-preempt needs a transport with several connections: tcp, unix or vsock");
+  session.channel.put(std::move(main), session.cancelled());
   session.out = std::make_unique<StreamWriter>(*session.channel.get());
+  if (!urgent) return {};
+  // Behind the other one: the destination tells them apart by their order.
+  GODWIT_ASSIGN(auto second, open_channel(session, address, nullptr));
+  session.urgent_channel.put(std::move(second), session.cancelled());
+  session.urgent_out = std::make_unique<StreamWriter>(*session.urgent_channel.get());
   return {};
 }
 
