@@ -1,10 +1,12 @@
 // Who has the guest after each step of a postcopy, when the connection breaks there, or one side dies: the
 // table of docs/handover.md, cell by cell.
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <random>
 
 #include "engine/device_state.h"
 #include "engine/testing/cut_proxy.h"
@@ -311,6 +313,45 @@ TEST_F(HandoverTest, ASideThatDiesWhileTheConnectionIsTakenUpAgain) {
         destination_.reset();
         expect_at_source(step);
       }
+    }
+  }
+}
+
+/// Cuts anywhere, several in a row: the guest runs on one side, and in the end it is whole.
+TEST_F(HandoverTest, RandomCutsNeitherLoseNorDoubleTheGuest) {
+  const char* const asked = std::getenv("GODWIT_CUTS");
+  const int cuts = asked ? std::atoi(asked) : 25;
+  std::mt19937 random(std::random_device{}());
+  const auto place = [&](std::uint64_t most) {
+    // Mostly near the hand-over, whose bytes are few.
+    if (random() % 2)
+      return Place{Place::Way::sent, command_head(6 + static_cast<int>(random() % 2)), random() % 400};
+    const auto way = random() % 4 ? Place::Way::sent : Place::Way::answered;
+    return Place{way, {}, random() % (way == Place::Way::sent ? most : 200)};
+  };
+  for (int cut = 0; cut < cuts; ++cut) {
+    SCOPED_TRACE(cut);
+    begin();
+    arm(place(2'300'000));
+    migrate();
+    for (int round = 1;; ++round) {
+      const std::vector<std::string> ends = {"failed", "completed"};
+      source_->recorder.wait_for_any_of(ends, "postcopy-paused", round);
+      destination_->recorder.wait_for_any_of({"exit 1", "completed"}, "postcopy-paused", round);
+      const auto at_source = source_->migration.info().status;
+      const bool destination_ended = !destination_->recorder.failure().empty();
+      EXPECT_TRUE(destination_ended || destination_->guest.wait_for(RunState::running));
+      const bool runs_here = source_->guest.run_state() == RunState::running;
+      ASSERT_EQ(runs_here, at_source == failed);
+      ASSERT_FALSE(runs_here && !destination_->guest.history().empty()) << "two guests";
+      if (destination_ended)
+        break;  // it is at the source, which knows that it may run it or leaves that to its user
+      if (at_source == completed || destination_has_completed()) {
+        EXPECT_TRUE(source_->guest.same_memory(destination_->guest));
+        break;
+      }
+      if (round < 4) arm(place(500'000));
+      recover();
     }
   }
 }

@@ -39,6 +39,16 @@ class Recorder final : public MigrationObserver {
                                           [&] { return std::ranges::count(events_, event) >= times; });
     EXPECT_TRUE(seen) << "no event " << event << " number " << times;
   }
+  /// Until one of `ends` was announced, or `event` `times` times.
+  void wait_for_any_of(const std::vector<std::string>& ends, const std::string& event, int times) {
+    std::unique_lock lock(mutex_);
+    const auto seen = [&] {
+      return std::ranges::find_first_of(events_, ends) != events_.end() ||
+             std::ranges::count(events_, event) >= times;
+    };
+    EXPECT_TRUE(changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(40), seen))
+        << "no event " << event << " number " << times;
+  }
   /// Until one of them was announced `times` times.
   void wait_for_any(const std::vector<std::string>& wanted, int times) {
     std::unique_lock lock(mutex_);
