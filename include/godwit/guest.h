@@ -49,6 +49,10 @@ class Guest {
   /// A destination that was started with -S, or told to stop while it waited, does not run by itself.
   virtual bool autostart() const { return true; }
 
+  /// The kernel's ids of the vCPU threads, in the order of the vCPUs: whose waiting for pages
+  /// postcopy-blocktime measures. Asked for once, before the guest runs.
+  virtual std::vector<int> vcpu_thread_ids() const { return {}; }
+
   /// 0 stops throttling; 1 to 99 is the share of time the vCPUs sleep.
   virtual void set_throttle(int percent) { (void)percent; }
 

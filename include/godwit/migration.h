@@ -61,12 +61,13 @@ class Migration {
 
   /// Starts moving the guest to `request.uri`. Returns when the attempt has started.
   Result<> migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors);
-  /// Ends the outgoing migration. Harmless when there is none.
-  void cancel();
-  Result<> proceed(schema::MigrationStatus expected);  ///< migrate-continue
-  Result<> start_postcopy();
-  Result<> pause();
-  Result<> recover(std::string_view uri, DescriptorSource& descriptors);
+  /// Ends the outgoing migration. Harmless when there is none. Refused in postcopy, when the destination has
+  /// the guest.
+  Result<> cancel();
+  Result<> proceed(schema::MigrationStatus expected);                     ///< migrate-continue
+  Result<> start_postcopy();                                              ///< migrate-start-postcopy
+  Result<> pause();                                                       ///< migrate-pause
+  Result<> recover(std::string_view uri, DescriptorSource& descriptors);  ///< migrate-recover
 
   /// Listens on `uri` (migrate-incoming, and -incoming with a URI). Without `exit_on_error` the observer is
   /// not told of a failure to load: the status says so, and why.

@@ -57,6 +57,19 @@ class Channel {
   /// file, the writing end of a pipe).
   virtual Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) = 0;
 
+  /// For poll(): ready when read(), or write(), would find something to do. -1 where the transport cannot be
+  /// polled.
+  virtual int read_descriptor() const { return -1; }
+  virtual int write_descriptor() const { return -1; }
+  /// Bytes are here already that the descriptor does not show any more.
+  virtual bool has_unread() const { return false; }
+  /// A read or write that moves nothing for so long fails: the peer is taken for dead. Zero, as at the start:
+  /// it waits for ever. Belongs to the thread that reads and writes.
+  virtual void set_patience(std::chrono::milliseconds patience) { (void)patience; }
+  /// Keeps little between the two ends from here on, so that what is written next arrives soon, even where
+  /// bulk data goes slower for it.
+  virtual void prefer_latency() {}
+
   /// "socket", "command", "file", "pipe": the noun of error texts.
   virtual std::string_view kind() const = 0;
   /// Whether the peer can answer: a return path is possible.

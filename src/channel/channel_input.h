@@ -23,6 +23,8 @@ class ChannelInput final : public Input {
   explicit ChannelInput(Channel& channel, std::size_t window = default_window);
 
   Channel& channel() const { return channel_; }
+  /// Something can be decoded, at least its start, before the channel has to be asked again.
+  bool has_bytes() const { return at_ != end_ || channel_.has_unread(); }
   /// How many system calls were made: what a benchmark and a test want to know.
   std::uint64_t reads() const { return reads_; }
 

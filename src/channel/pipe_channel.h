@@ -30,6 +30,8 @@ class PipeChannel : public Channel {
   void shutdown() noexcept override;
   Result<> finish_writing() override;
   Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) override;
+  int read_descriptor() const override { return ends_.from_peer.get(); }
+  int write_descriptor() const override { return ends_.to_peer.get(); }
   std::string_view kind() const final { return kind_; }
   bool two_way() const override { return has_both_; }
   bool multi_channel() const override { return false; }

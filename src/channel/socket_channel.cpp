@@ -1,5 +1,6 @@
 #include "channel/socket_channel.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <netinet/in.h>
@@ -25,6 +26,33 @@ void enlarge_unix_buffer(int socket) {
   // Refused without CAP_NET_ADMIN; the polite way is cut to the system's limit. Either is only a wish.
   if (::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &unix_buffer_bytes, sizeof unix_buffer_bytes) != 0)
     ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &unix_buffer_bytes, sizeof unix_buffer_bytes);
+}
+
+/// What may be on its way when somebody waits for the next bytes: a fraction of a millisecond for the
+/// receiver.
+constexpr int latency_buffer_bytes = 128 * 1024;
+constexpr int latency_unsent_bytes = 64 * 1024;
+
+void set_option(int socket, int level, int name, int value) {
+  ::setsockopt(socket, level, name, &value, sizeof value);
+}
+
+bool is_tcp(int socket) {
+  const auto family = address_family(socket);
+  return family == AF_INET || family == AF_INET6;
+}
+
+/// A peer whose host has gone, or cannot be reached, does not acknowledge any more.
+void notice_dead_host(int socket, std::chrono::milliseconds patience) {
+  const auto whole_seconds = std::max<std::int64_t>(1, patience.count() / 1000);
+  const int probes = 3;
+  const int interval = static_cast<int>(std::max<std::int64_t>(1, whole_seconds / 5));
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, probes);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE,
+             static_cast<int>(std::max<std::int64_t>(1, whole_seconds - probes * interval)));
+  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
 }
 
 void tune(int socket) {
@@ -71,7 +99,9 @@ Result<> SocketChannel::write(std::span<const iovec> parts) {
     if (count >= 0) {
       rest.advance(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      GODWIT_TRY(wait_ready(POLLOUT));  // a former owner of the socket made it non-blocking again
+      // The patience is at its end, or a former owner of the socket made it non-blocking again.
+      if (patience_.count() > 0) return write_failed(ETIMEDOUT);
+      GODWIT_TRY(wait_ready(POLLOUT));
     } else if (errno != EINTR) {
       return write_failed(errno);
     }
@@ -91,6 +121,7 @@ Result<std::size_t> SocketChannel::read(std::span<const iovec> parts) {
       return 0;
     }
     if (errno == EAGAIN) {
+      if (patience_.count() > 0) return read_failed(ETIMEDOUT);
       GODWIT_TRY(wait_ready(POLLIN));
     } else if (errno != EINTR) {
       return read_failed(errno);
@@ -101,6 +132,21 @@ Result<std::size_t> SocketChannel::read(std::span<const iovec> parts) {
 void SocketChannel::shutdown() noexcept {
   shut_down_.store(true, std::memory_order_relaxed);
   ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+void SocketChannel::set_patience(std::chrono::milliseconds patience) {
+  patience_ = patience;
+  const timeval limit{.tv_sec = patience.count() / 1000, .tv_usec = patience.count() % 1000 * 1000};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (patience.count() > 0 && is_tcp(socket_.get())) notice_dead_host(socket_.get(), patience);
+}
+
+void SocketChannel::prefer_latency() {
+  if (is_tcp(socket_.get()))
+    set_option(socket_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, latency_unsent_bytes);
+  else
+    set_option(socket_.get(), SOL_SOCKET, SO_SNDBUF, latency_buffer_bytes);
 }
 
 Result<> SocketChannel::finish_writing() {

@@ -28,6 +28,10 @@ class SocketChannel final : public Channel {
   void shutdown() noexcept override;
   Result<> finish_writing() override;
   Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) override;
+  int read_descriptor() const override { return socket_.get(); }
+  int write_descriptor() const override { return socket_.get(); }
+  void set_patience(std::chrono::milliseconds patience) override;
+  void prefer_latency() override;
   std::string_view kind() const override { return "socket"; }
   bool two_way() const override { return true; }
   bool multi_channel() const override { return origin_ == Origin::own; }
@@ -42,6 +46,7 @@ class SocketChannel final : public Channel {
   UniqueFd socket_;
   std::string peer_;
   Origin origin_;
+  std::chrono::milliseconds patience_{0};
   // Set before the socket is shut down, read after a call on it has returned: the kernel orders the two.
   std::atomic<bool> shut_down_{false};
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <sched.h>
 
 #include "base/system.h"
 
@@ -22,6 +23,31 @@ int milliseconds_left(Deadline deadline) {
 Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline) {
   for (;;) {
     const int ready = ::poll(entries.data(), entries.size(), milliseconds_left(deadline));
+    if (ready > 0) return true;
+    if (ready == 0) return false;
+    if (errno != EINTR) return system_error("cannot wait for a descriptor", errno);
+  }
+}
+
+Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline) {
+  const auto awake_until = std::chrono::steady_clock::now() + awake;
+  for (;;) {
+    const int ready = ::poll(entries.data(), entries.size(), 0);
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) return system_error("cannot wait for a descriptor", errno);
+    const auto now = std::chrono::steady_clock::now();
+    if (deadline && now >= *deadline) return false;
+    if (now >= awake_until) break;
+    ::sched_yield();
+  }
+  for (;;) {
+    timespec left{};
+    if (deadline) {
+      const auto rest = std::max(std::chrono::nanoseconds(0),
+                                 std::chrono::nanoseconds(*deadline - std::chrono::steady_clock::now()));
+      left = {.tv_sec = rest.count() / 1'000'000'000, .tv_nsec = rest.count() % 1'000'000'000};
+    }
+    const int ready = ::ppoll(entries.data(), entries.size(), deadline ? &left : nullptr, nullptr);
     if (ready > 0) return true;
     if (ready == 0) return false;
     if (errno != EINTR) return system_error("cannot wait for a descriptor", errno);

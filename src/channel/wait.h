@@ -16,4 +16,8 @@ using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 /// with a descriptor of -1 are ignored; `revents` tells the others.
 Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline = std::nullopt);
 
+/// The same with a deadline that may be shorter than a millisecond, and without sleeping for the first
+/// `awake`: to be woken costs more than a short wait.
+Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline);
+
 }  // namespace godwit::channel

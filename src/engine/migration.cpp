@@ -14,13 +14,14 @@
 #include "engine/security.h"
 #include "engine/settings.h"
 #include "engine/status_machine.h"
+#include "memory/postcopy_memory.h"
 
 namespace godwit {
 
 using engine::Capability;
 using engine::Status;
 
-/// Lock order: commands_ before attempts_ before the locks of the parts.
+/// Lock order: commands_ or recoveries_ before attempts_ before the locks of the parts.
 class Migration::Implementation {
  public:
   Implementation(Guest& guest, MigrationObserver& observer, Clock& clock, MigrationOptions options)
@@ -34,7 +35,7 @@ class Migration::Implementation {
 
   ~Implementation() {
     if (auto attempt = outgoing()) {
-      attempt->cancel();
+      attempt->end();
       attempt->wait_until_done();
     }
     // Ended by hand, because the threads use the members that are declared before the pointers and call back
@@ -47,7 +48,7 @@ class Migration::Implementation {
   Result<> migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors);
   Result<> incoming(std::string_view uri, DescriptorSource& descriptors, bool exit_on_error);
   Result<> proceed(Status expected);
-  Result<> recover();
+  Result<> recover(std::string_view uri, DescriptorSource& descriptors);
   Result<> add_blocker(std::string reason);
   void remove_blocker(std::string_view reason);
   schema::MigrationInfo info() const;
@@ -55,16 +56,19 @@ class Migration::Implementation {
   Result<> save_device_state(const std::string& path, bool live);
   Result<> load_device_state(const std::string& path);
 
-  void cancel() {
-    if (auto attempt = outgoing()) attempt->cancel();
+  Result<> cancel() {
+    if (auto attempt = outgoing()) return attempt->cancel();
+    return {};
   }
   void wait_until_idle() const {
     if (auto attempt = outgoing()) attempt->wait_until_done();
   }
-  Result<> start_postcopy() const {
-    if (!settings_.has(Capability::postcopy_ram) && !settings_.has(Capability::dirty_bitmaps))
-      return fail("Enable postcopy with migrate_set_capability before the start of migration");
-    return fail("Postcopy must be started after migration has been started");
+  Result<> start_postcopy() const;
+  Result<> pause();
+  Result<> set_parameters(const schema::MigrateSetParameters& changes) {
+    GODWIT_TRY(settings_.change(changes));
+    if (auto attempt = outgoing()) attempt->look_again();
+    return {};
   }
 
   schema::DirtyRateInfo dirty_rate() const { return dirty_rate_.info(); }
@@ -81,6 +85,11 @@ class Migration::Implementation {
   }
   Result<> may_migrate(const schema::MigrateArguments& request) const;
   Result<> prepare(const schema::MigrateArguments& request, DescriptorSource& descriptors);
+  Result<> resume(const schema::MigrateArguments& request, DescriptorSource& descriptors);
+  Result<engine::Target> target_of(const std::string& uri, DescriptorSource& descriptors) const;
+  Result<channel::Address> address_to_listen_on(std::string_view uri);
+  Result<std::unique_ptr<channel::Listener>> listen(const channel::Address& address,
+                                                    DescriptorSource& descriptors) const;
   std::vector<std::string> blockers() const;
   void describe_outgoing(schema::MigrationInfo& info) const;
   void describe_incoming(schema::MigrationInfo& info) const;
@@ -93,6 +102,7 @@ class Migration::Implementation {
   engine::StatusMachine incoming_status_;
   engine::DirtyRateMeter dirty_rate_;  ///< with commands_ held, but for its info()
 
+  std::mutex recoveries_;                   ///< one migrate-recover at a time
   mutable std::mutex commands_;             ///< one command that starts something at a time
   mutable std::mutex attempts_;             ///< guards the members below
   std::vector<std::string> blockers_;       ///< newest last
@@ -106,7 +116,15 @@ Result<> Migration::Implementation::set_capabilities(
     const std::vector<schema::MigrationCapabilityStatus>& changes) {
   std::lock_guard commands(commands_);
   if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
-  GODWIT_ASSIGN(const auto result, settings_.capabilities().with(changes, settings_.parameters()));
+  const auto before = settings_.capabilities();
+  GODWIT_ASSIGN(const auto result, before.with(changes, settings_.parameters()));
+  if (result.has(Capability::postcopy_ram) && !before.has(Capability::postcopy_ram) &&
+      guest_.run_state() == RunState::inmigrate) {
+    if (auto possible = memory::PostcopyMemory::check(guest_.ram_blocks()); !possible) {
+      log::warn("{}", possible.error().explain());
+      return fail("Postcopy is not supported");
+    }
+  }
   settings_.set(result);
   return {};
 }
@@ -121,7 +139,6 @@ std::vector<std::string> Migration::Implementation::blockers() const {
 /// The conditions of control-plane section 9.1, in its order. Nothing has happened yet when one of them
 /// fails.
 Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& request) const {
-  if (request.resume.value_or(false)) return fail("Cannot resume if there is no paused migration");
   if (engine::in_progress(outgoing_status_.status())) return fail("There's a migration process in progress");
   const RunState state = guest_.run_state();
   if (state == RunState::inmigrate) return fail("Guest is waiting for an incoming migration");
@@ -140,6 +157,7 @@ Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& 
 Result<> Migration::Implementation::migrate(const schema::MigrateArguments& request,
                                             DescriptorSource& descriptors) {
   std::lock_guard commands(commands_);
+  if (request.resume.value_or(false)) return resume(request, descriptors);
   GODWIT_TRY(may_migrate(request));
   {
     std::lock_guard lock(attempts_);
@@ -160,20 +178,63 @@ Result<> Migration::Implementation::migrate(const schema::MigrateArguments& requ
   return prepared;
 }
 
-Result<> Migration::Implementation::prepare(const schema::MigrateArguments& request,
-                                            DescriptorSource& descriptors) {
-  GODWIT_ASSIGN(auto address, channel::parse_address(request.uri, channel::Direction::outgoing));
+Result<engine::Target> Migration::Implementation::target_of(const std::string& uri,
+                                                            DescriptorSource& descriptors) const {
+  GODWIT_ASSIGN(auto address, channel::parse_address(uri, channel::Direction::outgoing));
   std::unique_ptr<channel::Channel> ready;
   if (channel::connects_at_once(address)) {
     channel::Interrupt never;
     GODWIT_ASSIGN(ready, channel::connect(address, descriptors, never));
   }
+  return engine::Target{.address = std::move(address), .channel = std::move(ready)};
+}
+
+Result<> Migration::Implementation::prepare(const schema::MigrateArguments& request,
+                                            DescriptorSource& descriptors) {
+  GODWIT_ASSIGN(auto target, target_of(request.uri, descriptors));
   auto attempt = std::make_shared<engine::OutgoingMigration>(
       engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_},
-      std::move(address), std::move(ready));
+      std::move(target));
   std::lock_guard lock(attempts_);
   outgoing_ = std::move(attempt);
   return {};
+}
+
+/// Takes a broken postcopy up again. What fails later is seen by the status, which stays postcopy-paused.
+Result<> Migration::Implementation::resume(const schema::MigrateArguments& request,
+                                           DescriptorSource& descriptors) {
+  const auto attempt = outgoing();
+  if (!attempt || outgoing_status_.status() != Status::postcopy_paused)
+    return fail("Cannot resume if there is no paused migration");
+  if (settings_.has(Capability::release_ram))
+    return fail("Postcopy recovery cannot work when release-ram capability is set");
+  GODWIT_ASSIGN(auto target, target_of(request.uri, descriptors));
+  attempt->resume(std::move(target));
+  return {};
+}
+
+Result<> Migration::Implementation::start_postcopy() const {
+  if (!settings_.has(Capability::postcopy_ram) && !settings_.has(Capability::dirty_bitmaps))
+    return fail("Enable postcopy with migrate_set_capability before the start of migration");
+  if (outgoing_status_.status() == Status::none)
+    return fail("Postcopy must be started after migration has been started");
+  if (auto attempt = outgoing()) attempt->start_postcopy();
+  return {};
+}
+
+/// Breaks the connection from whichever side this is. Without the lock of the commands: it may be called out
+/// of band.
+Result<> Migration::Implementation::pause() {
+  if (outgoing_status_.status() == Status::postcopy_active) {
+    if (auto attempt = outgoing()) attempt->pause();
+    return {};
+  }
+  std::lock_guard lock(attempts_);
+  if (incoming_ && incoming_status_.status() == Status::postcopy_active) {
+    incoming_->pause();
+    return {};
+  }
+  return fail("migrate-pause is currently only supported during postcopy-active state");
 }
 
 Result<> Migration::Implementation::proceed(Status expected) {
@@ -192,20 +253,43 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
   }
   if (guest_.run_state() != RunState::inmigrate)
     return fail("'-incoming' was not specified on the command line");
-  observer_.on_status(Status::setup);
-  GODWIT_ASSIGN(const auto address, channel::parse_address(uri, channel::Direction::incoming));
-  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 16));
-  listener = engine::secure(std::move(listener), settings_, options_.tls);
+  GODWIT_ASSIGN(const auto address, address_to_listen_on(uri));
+  GODWIT_ASSIGN(auto listener, listen(address, descriptors));
   std::lock_guard lock(attempts_);
   incoming_started_ = true;
   incoming_ = std::make_unique<engine::IncomingMigration>(
-      engine::IncomingContext{guest_, observer_, settings_, incoming_status_, options_, exit_on_error},
+      engine::IncomingContext{guest_, observer_, clock_, settings_, incoming_status_, options_,
+                              exit_on_error},
       std::move(listener));
   return {};
 }
 
-Result<> Migration::Implementation::recover() {
-  return fail("Migrate recover can only be run when postcopy is paused.");
+/// Announces the listening, whatever comes of it.
+Result<channel::Address> Migration::Implementation::address_to_listen_on(std::string_view uri) {
+  observer_.on_status(Status::setup);
+  return channel::parse_address(uri, channel::Direction::incoming);
+}
+
+Result<std::unique_ptr<channel::Listener>> Migration::Implementation::listen(
+    const channel::Address& address, DescriptorSource& descriptors) const {
+  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 16));
+  return engine::secure(std::move(listener), settings_, options_.tls);
+}
+
+/// Listens for the source again. Without the lock of the commands: it may be called out of band.
+Result<> Migration::Implementation::recover(std::string_view uri, DescriptorSource& descriptors) {
+  std::lock_guard recoveries(recoveries_);
+  if (incoming_status_.status() != Status::postcopy_paused)
+    return fail("Migrate recover can only be run when postcopy is paused.");
+  GODWIT_ASSIGN(const auto address, address_to_listen_on(uri));
+  {
+    std::lock_guard lock(attempts_);
+    incoming_->stop_listening();  // the new address may be the old one
+  }
+  GODWIT_ASSIGN(auto listener, listen(address, descriptors));
+  std::lock_guard lock(attempts_);
+  incoming_->listen_on(std::move(listener));
+  return {};
 }
 
 Result<> Migration::Implementation::add_blocker(std::string reason) {
@@ -258,7 +342,16 @@ void Migration::Implementation::describe_outgoing(schema::MigrationInfo& info) c
 void Migration::Implementation::describe_incoming(schema::MigrationInfo& info) const {
   if (const Status status = incoming_status_.status(); status != Status::none) info.status = status;
   std::lock_guard lock(attempts_);
-  if (!incoming_ || incoming_status_.status() == Status::completed) return;
+  if (!incoming_) return;
+  if (incoming_status_.status() == Status::completed) {
+    if (const auto* blocktime = incoming_->blocktime()) {
+      info.postcopy_blocktime = static_cast<std::uint32_t>(blocktime->total_ms());
+      info.postcopy_vcpu_blocktime.emplace();
+      for (const std::int64_t ms : blocktime->vcpu_ms())
+        info.postcopy_vcpu_blocktime->push_back(static_cast<std::uint32_t>(ms));
+    }
+    return;
+  }
   if (incoming_status_.status() == Status::failed) info.error_desc = incoming_->error_text();
   std::vector<schema::SocketAddress> addresses;
   for (const auto& address : incoming_->addresses()) addresses.push_back(engine::to_schema(address));
@@ -300,7 +393,7 @@ std::vector<schema::MigrationCapabilityStatus> Migration::capabilities() const {
   return implementation_->settings_.capabilities().list();
 }
 Result<> Migration::set_parameters(const schema::MigrateSetParameters& changes) {
-  return implementation_->settings_.change(changes);
+  return implementation_->set_parameters(changes);
 }
 schema::MigrationParameters Migration::parameters() const {
   return implementation_->settings_.parameters().to_schema();
@@ -311,8 +404,8 @@ schema::MigrationInfo Migration::info() const {
 Result<> Migration::migrate(const schema::MigrateArguments& request, DescriptorSource& descriptors) {
   return implementation_->migrate(request, descriptors);
 }
-void Migration::cancel() {
-  implementation_->cancel();
+Result<> Migration::cancel() {
+  return implementation_->cancel();
 }
 Result<> Migration::proceed(schema::MigrationStatus expected) {
   return implementation_->proceed(expected);
@@ -321,10 +414,10 @@ Result<> Migration::start_postcopy() {
   return implementation_->start_postcopy();
 }
 Result<> Migration::pause() {
-  return fail("migrate-pause is currently only supported during postcopy-active state");
+  return implementation_->pause();
 }
-Result<> Migration::recover(std::string_view, DescriptorSource&) {
-  return implementation_->recover();
+Result<> Migration::recover(std::string_view uri, DescriptorSource& descriptors) {
+  return implementation_->recover(uri, descriptors);
 }
 Result<> Migration::incoming(std::string_view uri, DescriptorSource& descriptors, bool exit_on_error) {
   return implementation_->incoming(uri, descriptors, exit_on_error);

@@ -53,6 +53,8 @@ Result<> check(const Parameters& p) {
   }
   if (p.xbzrle_cache_size < page_size || !std::has_single_bit(p.xbzrle_cache_size))
     return fail("Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size");
+  if (p.postcopy_timeout_ms > 3'600'000)
+    return fail("Parameter 'x_postcopy_timeout' expects a value between 0 and 3600000");
   if (p.max_cpu_throttle_percent < p.cpu_throttle_initial_percent || p.max_cpu_throttle_percent > 99)
     return fail("Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99");
   return {};
@@ -98,6 +100,8 @@ Result<Parameters> Parameters::with(const schema::MigrateSetParameters& c) const
   merge(p.multifd_zlib_level, c.multifd_zlib_level);
   merge(p.multifd_zstd_level, c.multifd_zstd_level);
   if (c.block_bitmap_mapping) p.block_bitmap_mapping = c.block_bitmap_mapping;
+  merge(p.postcopy_timeout_ms, c.x_postcopy_timeout);
+  merge(p.postcopy_auto_recover, c.x_postcopy_auto_recover);
   GODWIT_TRY(check(p));
   return p;
 }
@@ -131,6 +135,9 @@ schema::MigrationParameters Parameters::to_schema() const {
   out.multifd_zlib_level = multifd_zlib_level;
   out.multifd_zstd_level = multifd_zstd_level;
   out.block_bitmap_mapping = block_bitmap_mapping;
+  // Ours: clients that compare the whole answer with what they know only meet them when they are in use.
+  if (postcopy_timeout_ms != Parameters().postcopy_timeout_ms) out.x_postcopy_timeout = postcopy_timeout_ms;
+  if (postcopy_auto_recover) out.x_postcopy_auto_recover = true;
   return out;
 }
 

@@ -38,6 +38,8 @@ struct Parameters {
   std::uint8_t multifd_zlib_level = 1;
   std::uint8_t multifd_zstd_level = 1;
   std::optional<std::vector<schema::BitmapMigrationNodeAlias>> block_bitmap_mapping;
+  std::uint32_t postcopy_timeout_ms = 10'000;  ///< 0: never
+  bool postcopy_auto_recover = false;
 
   /// These parameters with `changes` merged in, or the first range error. All or nothing.
   Result<Parameters> with(const schema::MigrateSetParameters& changes) const;

@@ -42,11 +42,17 @@ class Settings {
   /// Read for every window and batch, hence without the lock.
   std::uint64_t max_bandwidth() const { return max_bandwidth_.load(std::memory_order_relaxed); }
   std::uint64_t downtime_limit_ms() const { return downtime_limit_ms_.load(std::memory_order_relaxed); }
+  std::uint64_t max_postcopy_bandwidth() const {
+    return max_postcopy_bandwidth_.load(std::memory_order_relaxed);
+  }
+  std::uint32_t postcopy_timeout_ms() const { return postcopy_timeout_ms_.load(std::memory_order_relaxed); }
 
  private:
   void publish(const Parameters& p) {
     max_bandwidth_.store(p.max_bandwidth, std::memory_order_relaxed);
     downtime_limit_ms_.store(p.downtime_limit_ms, std::memory_order_relaxed);
+    max_postcopy_bandwidth_.store(p.max_postcopy_bandwidth, std::memory_order_relaxed);
+    postcopy_timeout_ms_.store(p.postcopy_timeout_ms, std::memory_order_relaxed);
   }
 
   mutable std::mutex mutex_;
@@ -54,6 +60,8 @@ class Settings {
   Parameters parameters_;
   std::atomic<std::uint64_t> max_bandwidth_{0};
   std::atomic<std::uint64_t> downtime_limit_ms_{0};
+  std::atomic<std::uint64_t> max_postcopy_bandwidth_{0};
+  std::atomic<std::uint32_t> postcopy_timeout_ms_{0};
 };
 
 }  // namespace godwit::engine

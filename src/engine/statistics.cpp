@@ -17,13 +17,13 @@ schema::MigrationStats RamCounters::to_schema(bool completed) const {
   out.dirty_pages_rate = completed ? 0 : integer(dirty_pages_per_second);
   out.mbps = mbps.load();
   out.dirty_sync_count = integer(synchronizations);
-  out.postcopy_requests = 0;
+  out.postcopy_requests = integer(postcopy_requests);
   out.page_size = static_cast<std::int64_t>(page_size);
   out.multifd_bytes = 0;
   out.pages_per_second = pages_per_second.load();
   out.precopy_bytes = precopy_bytes.load();
   out.downtime_bytes = downtime_bytes.load();
-  out.postcopy_bytes = 0;
+  out.postcopy_bytes = postcopy_bytes.load();
   out.dirty_sync_missed_zero_copy = 0;
   return out;
 }

@@ -25,6 +25,8 @@ struct RamCounters {
   Counter pages_per_second{0};
   Counter precopy_bytes{0};
   Counter downtime_bytes{0};
+  Counter postcopy_bytes{0};
+  Counter postcopy_requests{0};  ///< page requests received
   std::atomic<double> mbps{0};
 
   std::uint64_t pages_sent() const { return zero_pages + normal_pages; }

@@ -21,6 +21,15 @@ constexpr Move kOutgoingMoves[] = {
     {active, completed},
     {active, failed},
     {active, cancelling},
+    {active, postcopy_active},
+    {pre_switchover, postcopy_active},
+    {postcopy_active, completed},
+    {postcopy_active, postcopy_paused},
+    {postcopy_active, failed},
+    {postcopy_paused, postcopy_recover},
+    {postcopy_paused, cancelling},
+    {postcopy_recover, postcopy_active},
+    {postcopy_recover, postcopy_paused},
     {pre_switchover, device},
     {pre_switchover, failed},
     {pre_switchover, cancelling},
@@ -35,6 +44,15 @@ constexpr Move kIncomingMoves[] = {
     {none, failed},
     {active, completed},
     {active, failed},
+    {active, postcopy_active},
+    {postcopy_active, completed},
+    {postcopy_active, postcopy_paused},
+    {postcopy_active, failed},
+    {postcopy_paused, postcopy_recover},
+    {postcopy_paused, failed},
+    {postcopy_recover, postcopy_active},
+    {postcopy_recover, postcopy_paused},
+    {postcopy_recover, failed},
 };
 
 constexpr Status kInProgress[] = {setup,           active,          pre_switchover,   device,     wait_unplug,
@@ -51,6 +69,10 @@ std::span<const Move> incoming_moves() {
 
 bool in_progress(Status status) {
   return std::ranges::find(kInProgress, status) != std::end(kInProgress);
+}
+
+bool is_postcopy(Status status) {
+  return status == postcopy_active || status == postcopy_paused || status == postcopy_recover;
 }
 
 StatusMachine::StatusMachine(std::span<const Move> moves, Announce announce)

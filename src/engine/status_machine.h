@@ -24,6 +24,8 @@ std::span<const Move> incoming_moves();
 
 /// In progress: a new migration and changes of capabilities are refused.
 bool in_progress(Status status);
+/// The destination runs the guest, or is about to, while pages are still missing there.
+bool is_postcopy(Status status);
 /// Idle: a migration may start and blockers may be added.
 inline bool is_idle(Status status) {
   return !in_progress(status);

@@ -164,13 +164,18 @@ Result<> preallocate(const Mapping& mapping) {
   return {};
 }
 
+/// Whether the kernel makes huge pages of the small ones where it is asked to.
+bool can_be_huge(const RamOptions& options, const Backing& backing) {
+  return options.source != RamSource::file && backing.host_page_size == page_size;
+}
+
 void advise(const RamOptions& options, const Backing& backing, const Mapping& mapping) {
   // Hints: a kernel that does not know one is none the worse for it.
   // Children only live until exec; copying page tables for them, and pages the guest writes meanwhile, is for
   // nothing.
   ::madvise(mapping.data(), mapping.size(), MADV_DONTFORK);
   if (!options.dump) ::madvise(mapping.data(), mapping.size(), MADV_DONTDUMP);
-  if (options.source != RamSource::file && backing.host_page_size == page_size)
+  if (can_be_huge(options, backing))
     ::madvise(mapping.data(), mapping.size(),
               options.transparent_huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
@@ -194,7 +199,8 @@ Result<GuestRam> GuestRam::create(const RamOptions& options) {
     if (!backing.made.empty()) ::unlink(backing.made.c_str());
     return std::unexpected<Error>(std::move(mapping).error());
   }
-  return GuestRam(*std::move(mapping), std::move(backing.fd), backing.host_page_size, options.shared);
+  const bool huge = options.transparent_huge_pages && can_be_huge(options, backing);
+  return GuestRam(*std::move(mapping), std::move(backing.fd), backing.host_page_size, options.shared, huge);
 }
 
 RamBlock GuestRam::block(std::string name, std::uint64_t guest_address) const {
@@ -204,6 +210,7 @@ RamBlock GuestRam::block(std::string name, std::uint64_t guest_address) const {
           .host_page_size = host_page_size_,
           .guest_address = guest_address,
           .shared = shared_,
+          .transparent_huge_pages = transparent_huge_pages_,
           .fd = fd()};
 }
 

@@ -52,13 +52,19 @@ class GuestRam {
   RamBlock block(std::string name, std::uint64_t guest_address = 0) const;
 
  private:
-  GuestRam(Mapping mapping, UniqueFd fd, std::uint64_t host_page_size, bool shared)
-      : mapping_(std::move(mapping)), fd_(std::move(fd)), host_page_size_(host_page_size), shared_(shared) {}
+  GuestRam(Mapping mapping, UniqueFd fd, std::uint64_t host_page_size, bool shared,
+           bool transparent_huge_pages)
+      : mapping_(std::move(mapping)),
+        fd_(std::move(fd)),
+        host_page_size_(host_page_size),
+        shared_(shared),
+        transparent_huge_pages_(transparent_huge_pages) {}
 
   Mapping mapping_;
   UniqueFd fd_;
   std::uint64_t host_page_size_ = page_size;
   bool shared_ = false;
+  bool transparent_huge_pages_ = false;
 };
 
 }  // namespace godwit::memory

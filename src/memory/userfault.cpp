@@ -24,6 +24,9 @@ struct Feature {
 };
 
 constexpr std::array features_by_name{
+    Feature{UFFD_FEATURE_MISSING_HUGETLBFS, "MISSING_HUGETLBFS", "4.11"},
+    Feature{UFFD_FEATURE_MISSING_SHMEM, "MISSING_SHMEM", "4.11"},
+    Feature{UFFD_FEATURE_THREAD_ID, "THREAD_ID", "4.14"},
     Feature{UFFD_FEATURE_PAGEFAULT_FLAG_WP, "PAGEFAULT_FLAG_WP", "5.7"},
     Feature{UFFD_FEATURE_WP_HUGETLBFS_SHMEM, "WP_HUGETLBFS_SHMEM", "5.19"},
     Feature{uffd_feature_wp_unpopulated, "WP_UNPOPULATED", "6.4"},
@@ -90,15 +93,26 @@ Result<Userfault> Userfault::open(std::uint64_t features, Reach reach) {
 }
 
 Result<> Userfault::enlist(const RamBlock& block) {
+  return enlist(block, UFFDIO_REGISTER_MODE_WP, 0);
+}
+
+Result<> Userfault::enlist_missing(const RamBlock& block) {
+  return enlist(block, UFFDIO_REGISTER_MODE_MISSING, std::uint64_t{1} << _UFFDIO_COPY);
+}
+
+Result<> Userfault::enlist(const RamBlock& block, std::uint64_t mode, std::uint64_t needed_ioctl) {
   uffdio_register request{};
   request.range = {.start = reinterpret_cast<std::uintptr_t>(block.host), .len = block.size};
-  request.mode = UFFDIO_REGISTER_MODE_WP;
-  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) == 0) return {};
+  request.mode = mode;
+  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) == 0) {
+    if ((request.ioctls & needed_ioctl) == needed_ioctl) return {};
+    return fail("block '{}': userfaultfd cannot place pages in this kind of memory", block.name);
+  }
   const int why = errno;
   if (why == EBUSY) return fail("block '{}': another userfaultfd is on this memory already", block.name);
   if (why == EINVAL)
-    return fail("block '{}': userfaultfd cannot write-protect this kind of memory on this kernel",
-                block.name);
+    return fail("block '{}': userfaultfd cannot {} this kind of memory on this kernel", block.name,
+                mode == UFFDIO_REGISTER_MODE_WP ? "write-protect" : "watch for missing pages in");
   return system_error(fmt::format("block '{}': userfaultfd cannot take {} bytes at {}", block.name,
                                   block.size, fmt::ptr(block.host)),
                       why);
@@ -142,6 +156,69 @@ Result<> Userfault::change_protection(const std::byte* start, std::uint64_t leng
                         errno);
   }
   return {};
+}
+
+namespace {
+
+/// What is to be done after a placing ioctl failed or did a part.
+enum class Next : std::uint8_t { again, present, failed };
+
+Next judge(std::int64_t done, std::uint64_t& placed) {
+  if (done > 0) placed += static_cast<std::uint64_t>(done);
+  if (errno == EEXIST || done == -EEXIST) return Next::present;
+  // EAGAIN: the address space is just being changed by another thread, or only a part was placed.
+  if (errno == EAGAIN || errno == EINTR) return Next::again;
+  return Next::failed;
+}
+
+}  // namespace
+
+Result<bool> Userfault::copy(std::byte* to, const std::byte* from, std::uint64_t length) {
+  for (std::uint64_t placed = 0; placed < length;) {
+    uffdio_copy request{.dst = reinterpret_cast<std::uintptr_t>(to + placed),
+                        .src = reinterpret_cast<std::uintptr_t>(from + placed),
+                        .len = length - placed,
+                        .mode = 0,
+                        .copy = 0};
+    if (::ioctl(fd_.get(), UFFDIO_COPY, &request) == 0) return true;
+    switch (judge(request.copy, placed)) {
+      case Next::again:
+        continue;
+      case Next::present:
+        GODWIT_TRY(wake(to, length));
+        return false;
+      case Next::failed:
+        return system_error(fmt::format("userfaultfd cannot place {} bytes at {}", length, fmt::ptr(to)),
+                            errno);
+    }
+  }
+  return true;
+}
+
+Result<bool> Userfault::zero(std::byte* to, std::uint64_t length) {
+  for (std::uint64_t placed = 0; placed < length;) {
+    uffdio_zeropage request{};
+    request.range = {.start = reinterpret_cast<std::uintptr_t>(to + placed), .len = length - placed};
+    if (::ioctl(fd_.get(), UFFDIO_ZEROPAGE, &request) == 0) return true;
+    switch (judge(request.zeropage, placed)) {
+      case Next::again:
+        continue;
+      case Next::present:
+        GODWIT_TRY(wake(to, length));
+        return false;
+      case Next::failed:
+        return system_error(fmt::format("userfaultfd cannot place {} zero bytes at {}", length, fmt::ptr(to)),
+                            errno);
+    }
+  }
+  return true;
+}
+
+Result<> Userfault::wake(const std::byte* start, std::uint64_t length) {
+  uffdio_range range{.start = reinterpret_cast<std::uintptr_t>(start), .len = length};
+  if (::ioctl(fd_.get(), UFFDIO_WAKE, &range) == 0) return {};
+  return system_error(
+      fmt::format("userfaultfd cannot wake who waits for {} bytes at {}", length, fmt::ptr(start)), errno);
 }
 
 }  // namespace godwit::memory

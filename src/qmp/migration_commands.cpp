@@ -88,10 +88,7 @@ void register_flow(CommandTable& table, Migration& migration) {
   on_with_channels<command::migrate_incoming>(table, [&migration](auto&& request, Context& context) {
     return migration.incoming(request.uri, context.descriptors(), request.exit_on_error.value_or(true));
   });
-  table.on<command::migrate_cancel>([&migration](auto&&, Context&) -> Result<Nothing> {
-    migration.cancel();
-    return Nothing{};
-  });
+  table.on<command::migrate_cancel>([&migration](auto&&, Context&) { return nothing(migration.cancel()); });
   table.on<command::migrate_continue>(
       [&migration](auto&& request, Context&) { return nothing(migration.proceed(request.state)); });
   table.on<command::migrate_start_postcopy>(

@@ -60,6 +60,8 @@ class Machine : public Guest {
   /// Bytes typed into COM1.
   virtual void serial_input(std::span<const std::uint8_t> bytes) = 0;
 
+  /// The vCPUs stop as soon as they can; does not wait for it.
+  virtual void request_stop() = 0;
   /// Stops the vCPU threads for good and joins them. The destructor does it too.
   virtual void shut_down() = 0;
 };

@@ -286,6 +286,12 @@ std::vector<VcpuInfo> VirtualMachine::vcpus() const {
   return infos;
 }
 
+std::vector<int> VirtualMachine::vcpu_thread_ids() const {
+  std::vector<int> ids;
+  for (std::size_t i = 0; i < vcpus_.size(); ++i) ids.push_back(vcpus_[i].thread_id());
+  return ids;
+}
+
 void VirtualMachine::read_memory(std::uint64_t guest_address, std::span<std::byte> into) {
   board_->read_memory(guest_address, into);
 }

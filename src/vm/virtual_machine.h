@@ -50,6 +50,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   Result<> set_run_state(RunState state) override;
   bool autostart() const override;
   void set_throttle(int percent) override { vcpus_.set_throttle(percent); }
+  std::vector<int> vcpu_thread_ids() const override;
 
   // Machine
   std::string_view accelerator() const override { return accelerator_->name(); }
@@ -62,6 +63,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   std::uint32_t read_port(std::uint16_t port, unsigned size) override;
   void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override;
   void serial_input(std::span<const std::uint8_t> bytes) override { board_->serial_input(bytes); }
+  void request_stop() override { vcpus_.request_stop(); }
   void shut_down() override;
 
  private:

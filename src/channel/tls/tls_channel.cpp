@@ -84,6 +84,11 @@ class TlsChannel final : public Channel {
     return transport_->wait_for_peer_close(timeout);
   }
 
+  int read_descriptor() const override { return transport_->read_descriptor(); }
+  int write_descriptor() const override { return transport_->write_descriptor(); }
+  bool has_unread() const override { return session_->has_unread(); }
+  void set_patience(std::chrono::milliseconds patience) override { transport_->set_patience(patience); }
+  void prefer_latency() override { transport_->prefer_latency(); }
   std::string_view kind() const override { return transport_->kind(); }
   bool two_way() const override { return true; }
   bool multi_channel() const override { return transport_->multi_channel(); }

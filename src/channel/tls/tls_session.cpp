@@ -137,6 +137,12 @@ std::size_t TlsSession::outgoing_size() {
   return outgoing_.size();
 }
 
+bool TlsSession::has_unread() {
+  if (incoming_at_ < incoming_end_) return true;
+  const std::lock_guard lock(mutex_);
+  return gnutls_record_check_pending(session_) > 0;
+}
+
 std::span<std::byte> TlsSession::incoming_room() {
   if (incoming_at_ == incoming_end_) incoming_at_ = incoming_end_ = 0;
   return std::span(incoming_).subspan(incoming_end_);

@@ -55,6 +55,8 @@ class TlsSession {
   std::span<std::byte> incoming_room();
   void received(std::size_t size);
   void peer_closed() { peer_closed_ = true; }
+  /// Bytes from the peer are here already; only for the thread that reads.
+  bool has_unread();
 
   std::size_t max_record() const { return gnutls_record_get_max_size(session_); }
   /// "TLS1.3, AES-128-GCM", for the log.

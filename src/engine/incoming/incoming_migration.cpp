@@ -9,25 +9,33 @@
 #include "engine/incoming/stream_loader.h"
 
 namespace godwit::engine {
+namespace {
+
+/// How long the guest stands still for a source that stalls behind the end of the stream.
+constexpr Milliseconds kDescriptionPatience{1000};
+
+}  // namespace
 
 IncomingMigration::IncomingMigration(IncomingContext context, std::unique_ptr<channel::Listener> listener)
     : context_(context), listener_(std::move(listener)) {
-  thread_ = start_thread("incoming", [this](std::stop_token stop) { run(std::move(stop)); });
+  thread_ = start_thread("incoming", [this](std::stop_token) { run(); });
 }
 
 IncomingMigration::~IncomingMigration() {
-  thread_.request_stop();
+  ending_ = true;
+  listener_.end();
   {
+    // Before the channel: a connection that breaks now is no news.
     std::lock_guard lock(mutex_);
-    if (listener_) listener_->close();
-    if (channel_) channel_->shutdown();
+    if (postcopy_) postcopy_->stop();
   }
+  channel_.shutdown();
   thread_.join();
 }
 
-std::vector<channel::ListeningAddress> IncomingMigration::addresses() const {
+const Blocktime* IncomingMigration::blocktime() const {
   std::lock_guard lock(mutex_);
-  return listener_ ? listener_->addresses() : std::vector<channel::ListeningAddress>{};
+  return postcopy_ ? postcopy_->blocktime() : nullptr;
 }
 
 std::optional<std::string> IncomingMigration::error_text() const {
@@ -35,66 +43,84 @@ std::optional<std::string> IncomingMigration::error_text() const {
   return error_text_;
 }
 
-void IncomingMigration::run(std::stop_token stop) {
-  auto channel = listener_->accept();
-  if (!channel && !stop.stop_requested() && !listener_->multi_channel()) {
+Result<> IncomingMigration::accept_all() {
+  auto channel = listener_.accept();
+  if (!channel && !ending_ && !listener_.multi_channel()) {
     // A descriptor or command that gives nothing: nothing was loaded, so the machine goes on waiting to be
     // ended.
     log::error("{}", channel.error().explain());
-    channel = listener_->accept();
+    channel = listener_.accept();
   }
-  if (!channel) {
-    if (!stop.stop_requested()) fail_for_good(channel.error());
+  if (!channel) return fail(std::move(channel).error());
+  channel_.put(*std::move(channel), ending_);
+  if (!context_.settings.has(Capability::postcopy_preempt)) return {};
+  GODWIT_ASSIGN(auto urgent, listener_.accept());
+  urgent_channel_.put(std::move(urgent), ending_);
+  return {};
+}
+
+void IncomingMigration::run() {
+  if (auto accepted = accept_all(); !accepted) {
+    if (!ending_) fail_for_good(accepted.error());
     return;
   }
-  {
-    std::lock_guard lock(mutex_);
-    channel_ = *std::move(channel);
-    if (stop.stop_requested()) return;
-  }
-  if (auto loaded = load(*channel_); !loaded) {
-    if (!stop.stop_requested())
-      fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
+  if (ending_) return;
+  if (auto loaded = load(*channel_.get()); !loaded) {
+    if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
     return;
   }
-  std::unique_ptr<channel::Listener> listener;
-  std::unique_ptr<channel::Channel> finished;
-  {
-    std::lock_guard lock(mutex_);
-    listener = std::move(listener_);
-    finished = std::move(channel_);
-  }
-  listener->close();
-  context_.status.to(Status::active, Status::completed);
+  if (ending_) return;
+  listener_.end();
+  channel_.close();
+  urgent_channel_.close();
+  context_.status.to({Status::active, Status::postcopy_active}, Status::completed);
 }
 
 Result<> IncomingMigration::load(channel::Channel& channel) {
-  channel::ChannelInput in(channel);
+  const Capabilities capabilities = context_.settings.capabilities();
+  {
+    std::lock_guard lock(mutex_);
+    postcopy_ =
+        std::make_unique<IncomingPostcopy>(context_, capabilities, channel_, urgent_channel_, listener_);
+  }
+  postcopy_->set_input(std::make_unique<channel::ChannelInput>(channel));
   // A descriptor is connected from the start, and a command runs from the start: what tells that a migration
   // begins is the first byte. An error shows again below.
-  if (!listener_->multi_channel()) static_cast<void>(in.need(1));
+  if (!listener_.multi_channel()) static_cast<void>(postcopy_->input().need(1));
   context_.status.to(Status::none, Status::active);
   StreamLoader::Reply reply;
   if (channel.two_way()) {
-    reply = [&channel](const wire::ReturnMessage& message) {
+    reply = [this, &channel](const wire::ReturnMessage& message) -> Result<> {
+      if (postcopy_->listening()) {
+        postcopy_->send(message);
+        return {};
+      }
       Output out;
       wire::encode_return_message(out, message);
       return channel.write(out.data());
     };
   }
-  StreamLoader loader(context_.guest, context_.settings.capabilities(), context_.options, reply);
-  auto loaded = loader.load(in);
-  // The description comes before the guest starts only because the source may need the room in the socket;
-  // what is wrong with it does not matter to the guest.
+  StreamLoader loader(context_.guest, capabilities, context_.options, reply, postcopy_.get());
+  auto loaded = loader.load(postcopy_->input());
+  if (postcopy_->listening()) return finish_postcopy(std::move(loaded));
+  return finish_precopy(loader, reply, std::move(loaded));
+}
+
+Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply,
+                                           Result<> loaded) {
+  // The description comes before the guest starts only because a source that cannot send it takes the guest
+  // for failed; what is wrong with it does not matter to the guest, and it does not wait for it long.
+  if (channel::Channel* channel = channel_.get()) channel->set_patience(kDescriptionPatience);
   if (loaded && context_.options.send_description)
-    if (auto drained = loader.drain_description(in); !drained)
+    if (auto drained = loader.drain_description(postcopy_->input()); !drained)
       log::warn("the stream's description: {}", drained.error().what());
   // Without a return path this is how the source learns that the guest stands still no more; it has given the
   // guest away for good, whatever comes of it. Just before the start and not after it, since a vCPU that
   // wakes may take the processor away from this thread, and from the one that waits at the source, for
   // milliseconds.
-  if (!loader.return_path_open()) channel.shutdown();
+  if (!loader.return_path_open()) channel_.shutdown();
   if (loaded) {
+    postcopy_->not_needed();
     ownership_.take_back();
     loaded = start_guest(loader.run_state());
   }
@@ -108,18 +134,30 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
   return loaded;
 }
 
+/// `loaded`: the package was good, and the guest runs.
+Result<> IncomingMigration::finish_postcopy(Result<> loaded) {
+  if (!loaded) {
+    postcopy_->refuse();
+    return loaded;
+  }
+  ownership_.take_back();
+  postcopy_->wait_finished();  // ended early only where the process ends
+  return {};
+}
+
 Result<> IncomingMigration::start_guest(RunState received) {
   if (received != RunState::running) return context_.guest.set_run_state(received);
   return context_.guest.set_run_state(context_.guest.autostart() ? RunState::running : RunState::paused);
 }
 
 void IncomingMigration::fail_for_good(const Error& error) {
+  using enum Status;
+  channel_.shutdown();
   {
     std::lock_guard lock(mutex_);
-    if (channel_) channel_->shutdown();
     error_text_ = error.what();
   }
-  context_.status.to({Status::none, Status::active}, Status::failed);
+  context_.status.to({none, active, postcopy_active, postcopy_paused, postcopy_recover}, failed);
   if (context_.exit_on_error)
     context_.observer.on_incoming_failed(error);
   else

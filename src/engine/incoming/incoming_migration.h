@@ -1,6 +1,7 @@
 // The destination: listens, accepts one source, loads the guest and starts it (control-plane section 4.2).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,20 +14,14 @@
 
 #include "channel/channel.h"
 #include "channel/listener.h"
+#include "engine/channel_slot.h"
+#include "engine/incoming/incoming_context.h"
+#include "engine/incoming/incoming_postcopy.h"
+#include "engine/incoming/listener_slot.h"
+#include "engine/incoming/stream_loader.h"
 #include "engine/ownership.h"
-#include "engine/settings.h"
-#include "engine/status_machine.h"
 
 namespace godwit::engine {
-
-struct IncomingContext {
-  Guest& guest;
-  MigrationObserver& observer;
-  Settings& settings;
-  StatusMachine& status;
-  const MigrationOptions& options;
-  bool exit_on_error = true;  ///< the observer is told of a failure to load
-};
 
 /// Threads: the constructor starts the incoming thread; the queries may be called from any thread. The
 /// destructor ends waiting and loading, and joins.
@@ -36,23 +31,37 @@ class IncomingMigration {
   ~IncomingMigration();
 
   /// What is listened on; empty once the guest was taken over.
-  std::vector<channel::ListeningAddress> addresses() const;
+  std::vector<channel::ListeningAddress> addresses() const { return listener_.addresses(); }
   /// Why loading failed, once the status is failed.
   std::optional<std::string> error_text() const;
 
+  /// Breaks the connection. The status is postcopy-active.
+  void pause() { channel_.shutdown(); }
+  /// For a source that is to come back, elsewhere. The status is postcopy-paused.
+  void stop_listening() { listener_.close(); }
+  void listen_on(std::unique_ptr<channel::Listener> listener) { listener_.put(std::move(listener)); }
+
+  /// Null when it was not measured.
+  const Blocktime* blocktime() const;
+
  private:
-  void run(std::stop_token stop);
+  void run();
+  Result<> accept_all();
   Result<> load(channel::Channel& channel);
+  Result<> finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply, Result<> loaded);
+  Result<> finish_postcopy(Result<> loaded);
   Result<> start_guest(RunState received);
   void fail_for_good(const Error& error);
 
-  IncomingContext context_;
-  mutable std::mutex
-      mutex_;  ///< guards the error, and the two pointers against the destructor and addresses()
-  std::unique_ptr<channel::Listener> listener_;
-  std::unique_ptr<channel::Channel> channel_;
-  std::optional<std::string> error_text_;
+  const IncomingContext context_;
+  ListenerSlot listener_;
+  ChannelSlot channel_;
+  ChannelSlot urgent_channel_;  ///< with postcopy-preempt
   Ownership ownership_{Owner::there};
+  std::atomic<bool> ending_{false};
+  mutable std::mutex mutex_;  ///< guards what follows against others than the incoming thread
+  std::unique_ptr<IncomingPostcopy> postcopy_;
+  std::optional<std::string> error_text_;
   std::jthread thread_;
 };
 

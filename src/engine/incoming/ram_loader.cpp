@@ -31,8 +31,12 @@ Result<wire::KnownBlock> RamLoader::block_for_pages(std::string_view name) const
   return wire::KnownBlock{static_cast<std::uint32_t>(block - blocks_.data()), block->size};
 }
 
-Result<> RamLoader::load_setup(Input& in) {
-  GODWIT_ASSIGN(const auto entries, wire::decode_block_list(in, {.has_host_page_size = {},
+Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
+  const auto has_host_page_size = [&](std::string_view name) {
+    const RamBlock* block = find(name);
+    return host_page_sizes && block && block->host_page_size != page_size;
+  };
+  GODWIT_ASSIGN(const auto entries, wire::decode_block_list(in, {.has_host_page_size = has_host_page_size,
                                                                  .has_guest_addresses = ignore_shared_}));
   for (const wire::BlockEntry& entry : entries) {
     const RamBlock* block = find(entry.name);
@@ -43,6 +47,9 @@ Result<> RamLoader::load_setup(Input& in) {
       return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name,
                                     entry.length, block->size))
                       .advise("start the destination with the RAM size of the source (-m)"));
+    if (entry.host_page_size && *entry.host_page_size != block->host_page_size)
+      return fail("RAM block '{}' has pages of {} bytes at the source and of {} here", entry.name,
+                  *entry.host_page_size, block->host_page_size);
     if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
       return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
                   entry.guest_address.value_or(0), block->guest_address);

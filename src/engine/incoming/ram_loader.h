@@ -22,7 +22,8 @@ class RamLoader {
   RamLoader(std::span<const RamBlock> blocks, bool ignore_shared);
 
   /// The body of SECTION_START: every block the source has must be here, with the same length.
-  Result<> load_setup(Input& in);
+  /// `host_page_sizes`: the list has them where they are not the usual one.
+  Result<> load_setup(Input& in, bool host_page_sizes = false);
   /// The body of a SECTION_PART or SECTION_END, up to and with its end mark.
   Result<> load_pages(Input& in);
 

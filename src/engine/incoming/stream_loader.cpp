@@ -1,20 +1,25 @@
 #include "engine/incoming/stream_loader.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "engine/greeting.h"
 #include "wire/header.h"
 
 namespace godwit::engine {
 
 StreamLoader::StreamLoader(Guest& guest, const Capabilities& capabilities, const MigrationOptions& options,
-                           Reply reply)
+                           Reply reply, PostcopyTarget* postcopy)
     : guest_(guest),
       capabilities_(capabilities),
       options_(options),
       reply_(std::move(reply)),
-      ram_(guest.ram_blocks(), capabilities.has(Capability::x_ignore_shared)) {}
+      ram_(guest.ram_blocks(), capabilities.has(Capability::x_ignore_shared)),
+      postcopy_(postcopy) {}
 
 Result<> StreamLoader::load(Input& in) {
   GODWIT_TRY(wire::decode_file_header(in));
@@ -56,8 +61,7 @@ Result<bool> StreamLoader::load_record(Input& in) {
       return true;
     case wire::RecordType::command: {
       GODWIT_ASSIGN(const wire::Command command, wire::decode_command(in));
-      GODWIT_TRY(execute(command));
-      return true;
+      return execute(command, in);
     }
     default:
       return fail("record type {} at offset 0x{:x} has no place here", wire::to_string(type), in.offset());
@@ -74,7 +78,8 @@ Result<> StreamLoader::load_section_start(Input& in) {
                 header.version, wire::ram_section_version);
   if (ram_id_) return fail("{} starts a second time at offset 0x{:x}", text, in.offset());
   ram_id_ = header.id;
-  if (auto loaded = ram_.load_setup(in); !loaded)
+  const bool host_page_sizes = postcopy_ && postcopy_->advised();
+  if (auto loaded = ram_.load_setup(in, host_page_sizes); !loaded)
     return fail(std::move(loaded).error().in(fmt::format("{} before offset 0x{:x}", text, in.offset())));
   return footer(in, header.id);
 }
@@ -97,21 +102,86 @@ Result<> StreamLoader::footer(Input& in, std::uint32_t id) {
   return options_.send_section_footer ? wire::decode_footer(in, id) : Result<>{};
 }
 
-Result<> StreamLoader::execute(const wire::Command& command) {
+Result<bool> StreamLoader::execute(const wire::Command& command, Input& in) {
   if (std::holds_alternative<wire::OpenReturnPath>(command)) {
     if (return_path_open_) log::warn("the source opens the return path a second time");
     if (!reply_) log::warn("the source opens a return path on a transport that has none");
     return_path_open_ = reply_ != nullptr;
+    return true;
+  }
+  if (const auto* sent = std::get_if<wire::Ping>(&command)) {
+    GODWIT_TRY(ping(sent->value));
+    return true;
+  }
+  if (std::holds_alternative<wire::SwitchoverStart>(command)) return true;
+  if (postcopy_) {
+    if (const auto* advise = std::get_if<wire::PostcopyAdvise>(&command)) {
+      if (ram_id_) return fail("The source announces postcopy after its list of RAM blocks");
+      GODWIT_TRY(postcopy_->advise(*advise));
+      return true;
+    }
+    if (const auto* discard = std::get_if<wire::PostcopyDiscard>(&command)) {
+      ram_.stop_reading_ahead();  // that would touch pages which are to be missing
+      GODWIT_TRY(postcopy_->discard(*discard));
+      return true;
+    }
+    if (const auto* package = std::get_if<wire::Packaged>(&command)) {
+      GODWIT_TRY(load_package(package->length, in));
+      return false;
+    }
+    // Whoever listens reads the connection: only what was read before may follow here.
+    if (in_package_ && ram_id_ && std::holds_alternative<wire::PostcopyListen>(command)) {
+      ram_.stop_reading_ahead();
+      GODWIT_TRY(postcopy_->listen(*ram_id_));
+      return true;
+    }
+    if (in_package_ && std::holds_alternative<wire::PostcopyRun>(command)) {
+      GODWIT_TRY(postcopy_->run());
+      return false;
+    }
+  }
+  return fail(Error(fmt::format("the source sends {} at offset 0x{:x}, which has no place there, or is for a "
+                                "capability that is off here",
+                                wire::name_of(command), in.offset()))
+                  .advise("set the same migration capabilities on both sides"));
+}
+
+Result<> StreamLoader::ping(std::uint32_t value) {
+  if (!return_path_open_) return fail("PING {} without a return path", value);
+  GODWIT_TRY(reply_(wire::Pong{value}));
+  if (!postcopy_) return {};
+  postcopy_->heard_ping(value);
+  return value == hello ? reply_(wire::Pong{hello_answer}) : Result<>{};
+}
+
+/// Everything is off the connection before any of it is interpreted.
+Result<> StreamLoader::load_package(std::uint32_t length, Input& in) {
+  if (in_package_) return fail("a package in a package, at offset 0x{:x}", in.offset());
+  const std::uint64_t offset = in.offset();
+  std::vector<std::byte> package;
+  const auto read_up_to = [&](std::size_t size) -> Result<> {
+    while (package.size() < size) {
+      // In pieces: the length is only believed as far as the bytes are there.
+      const std::size_t piece = std::min<std::size_t>(size - package.size(), 1 << 20);
+      package.resize(package.size() + piece);
+      GODWIT_TRY(in.read(std::span(package).last(piece)));
+    }
     return {};
+  };
+  if (postcopy_->source_is_godwit() && length > 0) {
+    GODWIT_TRY(read_up_to(length - 1));
+    GODWIT_TRY(reply_(wire::Pong{package_arrived}));
   }
-  if (const auto* ping = std::get_if<wire::Ping>(&command)) {
-    if (!return_path_open_) return fail("PING {} without a return path", ping->value);
-    return reply_(wire::Pong{ping->value});
+  GODWIT_TRY(read_up_to(length));
+  in_package_ = true;
+  SpanInput records(package, offset);
+  while (true) {
+    GODWIT_ASSIGN(const bool more, load_record(records));
+    if (!more) break;
   }
-  if (std::holds_alternative<wire::SwitchoverStart>(command)) return {};
-  return fail(
-      Error(fmt::format("the source sends {}, for a capability that is off here", wire::name_of(command)))
-          .advise("set the same migration capabilities on both sides"));
+  if (!postcopy_->running())
+    return fail("the package ends at offset 0x{:x} and does not let the guest run", records.offset());
+  return {};
 }
 
 Result<> StreamLoader::drain_description(Input& in) {

@@ -12,6 +12,7 @@
 
 #include "engine/capabilities.h"
 #include "engine/device_state.h"
+#include "engine/incoming/postcopy_target.h"
 #include "engine/incoming/ram_loader.h"
 #include "wire/command.h"
 #include "wire/return_path.h"
@@ -23,10 +24,12 @@ class StreamLoader {
   /// Sends a message to the source. Unset where the transport cannot talk back.
   using Reply = std::function<Result<>(const wire::ReturnMessage&)>;
 
-  StreamLoader(Guest& guest, const Capabilities& capabilities, const MigrationOptions& options, Reply reply);
+  /// `postcopy` may be null: then a stream that wants it is refused.
+  StreamLoader(Guest& guest, const Capabilities& capabilities, const MigrationOptions& options, Reply reply,
+               PostcopyTarget* postcopy = nullptr);
 
-  /// Header to EOF. When it returns without error, RAM and devices hold the guest and it may run here. Errors
-  /// name section, offset and expectation.
+  /// Header to EOF, or to the end of the package that starts a postcopy. When it returns without error, RAM
+  /// and devices hold the guest and it may run here, or runs. Errors name section, offset and expectation.
   Result<> load(Input& in);
   /// What follows EOF: the description, which is read so that the source does not see a reset, and has no
   /// effect.
@@ -43,7 +46,10 @@ class StreamLoader {
   Result<> load_section_start(Input& in);
   Result<> load_section_pages(Input& in);
   Result<> load_section_full(Input& in);
-  Result<> execute(const wire::Command& command);
+  /// False: the guest runs, and another reader has the rest of the stream.
+  Result<bool> execute(const wire::Command& command, Input& in);
+  Result<> ping(std::uint32_t value);
+  Result<> load_package(std::uint32_t length, Input& in);
   Result<> footer(Input& in, std::uint32_t id);
 
   Guest& guest_;
@@ -53,6 +59,8 @@ class StreamLoader {
   RamLoader ram_;
   std::optional<std::uint32_t> ram_id_;  ///< the source's number for section "ram"
   LoadedState loaded_;
+  PostcopyTarget* postcopy_;
+  bool in_package_ = false;
   bool return_path_open_ = false;
 };
 

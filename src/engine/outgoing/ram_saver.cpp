@@ -1,6 +1,7 @@
 #include "engine/outgoing/ram_saver.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "memory/zero_scan.h"
 
@@ -39,12 +40,13 @@ void RamSaver::stop() noexcept {
   tracking_ = false;
 }
 
-void RamSaver::encode_setup(Output& out) const {
+void RamSaver::encode_setup(Output& out, bool host_page_sizes) const {
   std::vector<wire::BlockEntry> entries;
   for (const RamBlock& block : blocks_) {
     wire::BlockEntry& entry = entries.emplace_back();
     entry.name = block.name;
     entry.length = block.size;
+    if (host_page_sizes && block.host_page_size != page_size) entry.host_page_size = block.host_page_size;
     if (ignore_shared_) entry.guest_address = block.guest_address;
   }
   // Largest first, as peers list them; the order has no meaning.
@@ -63,6 +65,12 @@ Result<std::uint64_t> RamSaver::synchronize() {
   counters_.dirty_pages += fresh;
   prepared_ = {};
   return fresh;
+}
+
+std::vector<DirtyBitmap> RamSaver::hand_over_rest() {
+  stop();
+  handed_over_ = true;
+  return std::move(dirty_);
 }
 
 Result<bool> RamSaver::send_slice(StreamWriter& out, const SliceLimits& limits) {
@@ -132,7 +140,9 @@ Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRang
 
 void RamSaver::count_bytes(std::uint64_t bytes) {
   counters_.transferred_bytes += bytes;
-  (guest_stopped_ ? counters_.downtime_bytes : counters_.precopy_bytes) += bytes;
+  (handed_over_     ? counters_.postcopy_bytes
+   : guest_stopped_ ? counters_.downtime_bytes
+                    : counters_.precopy_bytes) += bytes;
 }
 
 }  // namespace godwit::engine

@@ -39,8 +39,8 @@ class RamSaver {
   /// Ends dirty logging. Harmless when it does not run.
   void stop() noexcept;
 
-  /// The block list that opens the section.
-  void encode_setup(Output& out) const;
+  /// The block list that opens the section. `host_page_sizes`: with those that are not the usual one.
+  void encode_setup(Output& out, bool host_page_sizes = false) const;
 
   /// Collects what the guest wrote since. Returns the number of pages that became dirty.
   Result<std::uint64_t> synchronize();
@@ -50,6 +50,10 @@ class RamSaver {
   /// Sends dirty pages until none is left (true) or the limits end the slice (false). Neither writes the
   /// section's header nor its end mark.
   Result<bool> send_slice(StreamWriter& out, const SliceLimits& limits);
+
+  /// For postcopy, with the guest stopped: ends dirty logging and gives away what is still to be sent, one
+  /// bitmap per block. Nothing is sent from here any more.
+  std::vector<DirtyBitmap> hand_over_rest();
 
   /// From here on the bytes count as sent with the guest stopped.
   void guest_stopped() { guest_stopped_ = true; }
@@ -66,6 +70,7 @@ class RamSaver {
   const bool ignore_shared_;
   bool tracking_ = false;
   bool guest_stopped_ = false;
+  bool handed_over_ = false;
   bool first_pass_ = true;
   std::vector<DirtyBitmap> dirty_;
 

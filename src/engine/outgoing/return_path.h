@@ -1,25 +1,24 @@
 // The source's ear: reads what the destination says on the return path (wire-format section 7.1).
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
-#include <thread>
+#include <span>
 
+#include <godwit/dirty_bitmap.h>
 #include <godwit/result.h>
 
-#include "base/clock.h"
 #include "channel/channel.h"
+#include "channel/channel_input.h"
 #include "wire/return_path.h"
 
 namespace godwit::engine {
 
-/// Reads on a thread of its own until SHUT, the end of the channel or an error. Ends when the channel is shut
+/// Reads on the migration thread, so that an answer wakes nobody else. Waiting ends when the channel is shut
 /// down.
 class ReturnPath {
  public:
-  explicit ReturnPath(channel::Channel& channel);
+  explicit ReturnPath(channel::Channel& channel) : in_(channel, Input::window_limit) {}
 
   /// Waits until the destination has answered PING `value`: it has read, and loaded, everything sent before
   /// the PING.
@@ -29,16 +28,19 @@ class ReturnPath {
   /// means that it said neither: nobody here knows.
   Result<bool> wait_for_verdict();
 
- private:
-  void read_messages();
-  void finish(Result<bool> verdict);
+  /// The next message, whatever it is. Waits for it.
+  Result<wire::ReturnMessage> next();
+  /// A message is here, at least its start.
+  bool has_bytes() const { return in_.has_bytes(); }
+  /// What follows ReceivedBitmap.
+  Result<> read_bitmap(DirtyBitmap& received);
 
-  channel::Channel& channel_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<std::uint32_t> last_pong_;
-  std::optional<Result<bool>> verdict_;
-  std::jthread thread_;  // last: it uses the members above
+  /// It has answered as only a Godwit does (greeting.h).
+  bool peer_is_godwit() const { return peer_is_godwit_; }
+
+ private:
+  channel::ChannelInput in_;
+  bool peer_is_godwit_ = false;
 };
 
 }  // namespace godwit::engine

@@ -2,6 +2,8 @@
 // engine.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -16,6 +18,7 @@
 #include <godwit/guest.h>
 
 #include "base/system.h"
+#include "memory/ram.h"
 
 namespace godwit::engine::testing {
 
@@ -88,6 +91,7 @@ struct BlockSize {
   std::string name;
   std::uint64_t pages;
   bool shared = false;
+  std::uint64_t huge_page_size = 0;  ///< bytes; 0: ordinary pages
 };
 
 class FakeGuest final : public Guest {
@@ -95,12 +99,11 @@ class FakeGuest final : public Guest {
   explicit FakeGuest(std::vector<BlockSize> sizes = {{"ram", 64}}, RunState state = RunState::running)
       : state_(state) {
     for (auto& size : sizes) {
-      memory_.push_back(
-          *Mapping::map(size.pages * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
-      blocks_.push_back({.name = size.name,
-                         .host = memory_.back().data(),
-                         .size = memory_.back().size(),
-                         .shared = size.shared});
+      memory_.push_back(*memory::GuestRam::create({.size = size.pages * page_size,
+                                                   .shared = size.shared,
+                                                   .huge_page_size = size.huge_page_size,
+                                                   .transparent_huge_pages = false}));
+      blocks_.push_back(memory_.back().block(size.name));
     }
     sections_.push_back(make_section("fake", 0, fake_device_table(), device));
   }
@@ -119,11 +122,17 @@ class FakeGuest final : public Guest {
     state_ = state;
     history_.push_back(state);
     if (on_state) on_state(state);
+    changed_.notify_all();
     return {};
   }
   bool autostart() const override { return starts_by_itself; }
+  std::vector<int> vcpu_thread_ids() const override { return thread_ids; }
   std::vector<std::string> blockers() const override { return reasons; }
 
+  bool wait_for(RunState state) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(40), [&] { return state_ == state; });
+  }
   /// The guest writes: fills a page with a value, and the tracker knows.
   void write(std::size_t block, std::uint64_t page, std::uint8_t value) {
     std::memset(blocks_[block].host + page * page_size, value, page_size);
@@ -145,13 +154,15 @@ class FakeGuest final : public Guest {
   std::optional<Uuid> own_uuid;
   bool starts_by_itself = true;
   std::vector<std::string> reasons;
+  std::vector<int> thread_ids;             ///< of what counts as vCPUs
   std::function<void(RunState)> on_state;  ///< with the guest locked
 
  private:
   mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   RunState state_;
   std::vector<RunState> history_;
-  std::vector<Mapping> memory_;
+  std::vector<memory::GuestRam> memory_;
   std::vector<RamBlock> blocks_;
   std::vector<std::unique_ptr<DeviceSection>> sections_;
 };

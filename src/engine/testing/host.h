@@ -1,7 +1,9 @@
-// One process of a migration without its VMM: an engine, a guest, and what the engine has said.
+// One process of a migration, without the process: a guest, an engine, and what it announced. For tests of
+// the engine.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <gtest/gtest.h>
 #include <mutex>
@@ -15,10 +17,13 @@
 
 namespace godwit::engine::testing {
 
+using Capability = schema::MigrationCapability;
+using Status = schema::MigrationStatus;
+
 /// Keeps the events and lets a test wait for one.
 class Recorder final : public MigrationObserver {
  public:
-  void on_status(schema::MigrationStatus status) override { add(std::string(schema::to_string(status))); }
+  void on_status(Status status) override { add(std::string(schema::to_string(status))); }
   void on_pass(std::int64_t pass) override { add("P" + std::to_string(pass)); }
   void on_incoming_failed(const Error& error) override {
     {
@@ -27,11 +32,31 @@ class Recorder final : public MigrationObserver {
     }
     add("exit 1");
   }
-  void wait_for(const std::string& event) {
+  /// Until it was announced `times` times.
+  void wait_for(const std::string& event, int times = 1) {
     std::unique_lock lock(mutex_);
-    const bool seen = changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(20),
-                                          [&] { return std::ranges::find(events_, event) != events_.end(); });
-    EXPECT_TRUE(seen) << "no event " << event;
+    const bool seen = changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(40),
+                                          [&] { return std::ranges::count(events_, event) >= times; });
+    EXPECT_TRUE(seen) << "no event " << event << " number " << times;
+  }
+  /// Until one of `ends` was announced, or `event` `times` times.
+  void wait_for_any_of(const std::vector<std::string>& ends, const std::string& event, int times) {
+    std::unique_lock lock(mutex_);
+    const auto seen = [&] {
+      return std::ranges::find_first_of(events_, ends) != events_.end() ||
+             std::ranges::count(events_, event) >= times;
+    };
+    EXPECT_TRUE(changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(40), seen))
+        << "no event " << event << " number " << times;
+  }
+  /// Until one of them was announced `times` times.
+  void wait_for_any(const std::vector<std::string>& wanted, int times) {
+    std::unique_lock lock(mutex_);
+    const auto seen = [&] {
+      return std::ranges::any_of(
+          wanted, [&](const auto& event) { return std::ranges::count(events_, event) >= times; });
+    };
+    EXPECT_TRUE(changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::seconds(40), seen));
   }
   std::vector<std::string> events() const {
     std::lock_guard lock(mutex_);
@@ -67,15 +92,16 @@ struct Host {
   explicit Host(std::vector<BlockSize> sizes = {{"ram", 64}}, RunState state = RunState::running,
                 MigrationOptions options = {})
       : guest(std::move(sizes), state), migration(guest, recorder, clock, options) {
-    set(schema::MigrationCapability::events);
+    set(Capability::events);
   }
-  void set(schema::MigrationCapability capability, bool on = true) {
+  void set(Capability capability, bool on = true) {
     const auto result = migration.set_capabilities({{capability, on}});
     EXPECT_TRUE(result.has_value()) << result.error().what();
   }
-  Result<> migrate(const std::string& uri) {
+  Result<> migrate(const std::string& uri, bool resume = false) {
     schema::MigrateArguments request;
     request.uri = uri;
+    if (resume) request.resume = true;
     return migration.migrate(request, descriptors);
   }
 

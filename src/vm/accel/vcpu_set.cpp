@@ -39,12 +39,16 @@ void VcpuSet::stop() {
   for (auto& thread : threads_) thread->wait_until_stopped();
 }
 
+void VcpuSet::request_stop() {
+  for (auto& thread : threads_) thread->request_stop();
+}
+
 void VcpuSet::shut_down() {
   if (throttle_thread_.joinable()) {
     throttle_thread_.request_stop();
     throttle_thread_.join();
   }
-  for (auto& thread : threads_) thread->request_stop();
+  request_stop();
   for (auto& thread : threads_) thread->shut_down();
 }
 

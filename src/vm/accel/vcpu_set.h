@@ -23,6 +23,8 @@ class VcpuSet {
   void resume();
   /// When it returns no vCPU executes.
   void stop();
+  /// Does not wait: they stop as soon as they can.
+  void request_stop();
   void shut_down();
 
   /// 0 ends throttling; 1 to 99 is the share of time that each vCPU sleeps (control-plane section 10.5).

@@ -45,6 +45,8 @@ Process::~Process() {
   if (monitor_) monitor_->close(farewell_patience);
   events_.disconnect();
   monitor_.reset();
+  // The end of the migration lets go who waits for a page: the guest must not run on without it.
+  if (machine_) machine_->request_stop();
   migration_.reset();
   qtest_.reset();
   if (machine_) machine_->shut_down();
@@ -236,7 +238,8 @@ void Process::shut_down(ShutdownCause reason) {
   shutting_down_ = true;
   const bool guest = reason == ShutdownCause::guest_shutdown || reason == ShutdownCause::guest_reset;
   events_.emit<event::SHUTDOWN>({guest, reason});
-  if (migration_) migration_->cancel();
+  if (migration_)
+    if (auto cancelled = migration_->cancel(); !cancelled) log::warn("{}", cancelled.error().what());
   asio::post(loop_, [this] { leave(0); });
 }
 

@@ -1,0 +1,24 @@
+// What the destination's parts work with.
+#pragma once
+
+#include <godwit/guest.h>
+#include <godwit/migration.h>
+
+#include "base/clock.h"
+#include "engine/settings.h"
+#include "engine/status_machine.h"
+
+namespace godwit::engine {
+
+/// All that is referred to outlives the migration.
+struct IncomingContext {
+  Guest& guest;
+  MigrationObserver& observer;
+  Clock& clock;
+  Settings& settings;
+  StatusMachine& status;
+  const MigrationOptions& options;
+  bool exit_on_error = true;  ///< the observer is told of a failure to load
+};
+
+}  // namespace godwit::engine

@@ -1,0 +1,84 @@
+#include "engine/incoming/page_placer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/log.h"
+
+namespace godwit::engine {
+
+PagePlacer::PagePlacer(std::span<const RamBlock> blocks, memory::PostcopyMemory& memory,
+                       MissingPages& missing, Placed placed)
+    : blocks_(blocks), memory_(memory), missing_(missing), placed_(std::move(placed)) {
+  std::uint64_t largest = page_size;
+  for (const RamBlock& block : blocks_) largest = std::max(largest, block.host_page_size);
+  buffer_.resize(largest);
+}
+
+Result<> PagePlacer::take(Input& in, const wire::PageRecord& record) {
+  if (record.kind != wire::PageKind::normal && record.kind != wire::PageKind::zero)
+    return fail("a page at offset 0x{:x} of the stream is encoded in a way that postcopy does not know",
+                in.offset());
+  return blocks_[record.block].host_page_size == page_size ? take_small(in, record) : take_part(in, record);
+}
+
+Result<> PagePlacer::take_small(Input& in, const wire::PageRecord& record) {
+  if (!missing_.contains(record.block, record.offset)) {
+    if (unwanted_++ == 0)
+      log::warn(
+          "the source sends the page at 0x{:x} of RAM block '{}', which is here already; it is not used",
+          record.offset, blocks_[record.block].name);
+    return record.kind == wire::PageKind::normal ? in.discard(page_size) : Result<>{};
+  }
+  if (record.kind == wire::PageKind::normal) {
+    GODWIT_ASSIGN(const auto content, in.need(page_size));
+    GODWIT_TRY(memory_.place(record.block, record.offset, content.data()));
+    in.skip(page_size);
+  } else if (record.fill == 0) {
+    GODWIT_TRY(memory_.place_zeros(record.block, record.offset));
+  } else {
+    std::memset(buffer_.data(), record.fill, page_size);
+    GODWIT_TRY(memory_.place(record.block, record.offset, buffer_.data()));
+  }
+  done(record.block, record.offset);
+  return {};
+}
+
+Result<> PagePlacer::take_part(Input& in, const wire::PageRecord& record) {
+  const std::uint64_t size = blocks_[record.block].host_page_size;
+  const std::uint64_t host_page = record.offset / size * size;
+  if (collected_ == 0) {
+    collecting_block_ = record.block;
+    collecting_ = host_page;
+    all_zero_ = true;
+  }
+  if (collecting_block_ != record.block || record.offset != collecting_ + collected_ * page_size)
+    return fail(
+        "the page at 0x{:x} of RAM block '{}' arrives while the huge page at 0x{:x} of '{}' is not "
+        "complete",
+        record.offset, blocks_[record.block].name, collecting_, blocks_[collecting_block_].name);
+  std::byte* at = buffer_.data() + (record.offset - host_page);
+  if (record.kind == wire::PageKind::normal)
+    GODWIT_TRY(in.read({at, page_size}));
+  else
+    std::memset(at, record.fill, page_size);
+  all_zero_ = all_zero_ && record.kind == wire::PageKind::zero && record.fill == 0;
+  if (++collected_ < size / page_size) return {};
+  collected_ = 0;
+  if (!missing_.contains(record.block, host_page)) return {};
+  if (all_zero_)
+    GODWIT_TRY(memory_.place_zeros(record.block, host_page));
+  else
+    GODWIT_TRY(memory_.place(record.block, host_page, buffer_.data()));
+  done(record.block, host_page);
+  return {};
+}
+
+void PagePlacer::done(std::size_t block, std::uint64_t offset) {
+  missing_.remove(block, offset);
+  placed_(block, offset);
+}
+
+}  // namespace godwit::engine

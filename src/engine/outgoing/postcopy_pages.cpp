@@ -1,0 +1,155 @@
+#include "engine/outgoing/postcopy_pages.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "memory/discard.h"
+#include "memory/zero_scan.h"
+#include "wire/command.h"
+
+namespace godwit::engine {
+namespace {
+
+/// How much is asked about at once: 16 MiB.
+constexpr std::uint64_t kStretchPages = 4096;
+
+/// A part of a host page cannot be placed.
+void widen(DirtyBitmap& missing, std::uint64_t step) {
+  if (step == 1) return;
+  for (PageRange run = missing.next_run(0, ~0ull); run.count != 0;) {
+    const std::uint64_t first = run.first / step * step;
+    const std::uint64_t end = std::min(missing.pages(), (run.first + run.count + step - 1) / step * step);
+    missing.set_range({first, end - first});
+    run = missing.next_run(end, ~0ull);
+  }
+}
+
+}  // namespace
+
+PostcopyPages::PostcopyPages(std::span<const RamBlock> blocks, std::vector<DirtyBitmap> missing,
+                             RamCounters& counters, bool release)
+    : blocks_(blocks), missing_(std::move(missing)), counters_(counters), release_(release) {
+  for (std::size_t block = 0; block < blocks_.size(); ++block) {
+    widen(missing_[block], host_page_pages(block));
+    left_ += missing_[block].count();
+    probes_.emplace_back(blocks_[block]);
+    populated_.emplace_back(blocks_[block].pages());
+    probed_.emplace_back(blocks_[block].pages() / kStretchPages + 1);
+  }
+  counters_.dirty_pages = left_;
+}
+
+void PostcopyPages::encode_discards(Output& out) const {
+  for (std::size_t block = 0; block < blocks_.size(); ++block) {
+    wire::PostcopyDiscard discard{.block = blocks_[block].name, .ranges = {}};
+    const auto flush = [&] {
+      if (!discard.ranges.empty()) wire::encode_command(out, discard);
+      discard.ranges.clear();
+    };
+    for (PageRange run = missing_[block].next_run(0, ~0ull); run.count != 0;
+         run = missing_[block].next_run(run.first + run.count, ~0ull)) {
+      discard.ranges.push_back({run.first * page_size, run.count * page_size});
+      if (discard.ranges.size() == wire::discard_ranges_sent) flush();
+    }
+    flush();
+  }
+}
+
+void PostcopyPages::set_missing(std::size_t block, DirtyBitmap missing) {
+  // What was begun on the lost connection is sent anew, from its start.
+  begun_.reset();
+  if (block == block_) page_ = page_ / host_page_pages(block) * host_page_pages(block);
+  left_ -= missing_[block].count();
+  missing_[block] = std::move(missing);
+  widen(missing_[block], host_page_pages(block));
+  left_ += missing_[block].count();
+  counters_.dirty_pages = left_;
+}
+
+Result<bool> PostcopyPages::send(PageLane& lane, const WantedPages& wanted) {
+  const std::uint64_t end = wanted.pages.first + wanted.pages.count;
+  bool any = false;
+  for (std::uint64_t page = wanted.pages.first; page < end;) {
+    PageRange run = missing_[wanted.block].next_run(page, PageBatch::capacity);
+    if (run.count == 0 || run.first >= end) break;
+    run.count = std::min(run.count, end - run.first);
+    GODWIT_TRY(send_run(lane, wanted.block, run, true));
+    page = run.first + run.count;
+    any = true;
+  }
+  if (is_begun(wanted)) begun_.reset();
+  // The guest is likely to go on where it is.
+  if (any && !begun_) {
+    block_ = wanted.block;
+    page_ = end;
+  }
+  return any;
+}
+
+bool PostcopyPages::is_begun(const WantedPages& wanted) const {
+  return begun_ && begun_->block == wanted.block &&
+         begun_->pages.first < wanted.pages.first + wanted.pages.count &&
+         wanted.pages.first < begun_->pages.first + begun_->pages.count;
+}
+
+Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool in_pieces) {
+  PageRange run;
+  while ((run = missing_[block_].next_run(page_, most_pages)).count == 0) {
+    page_ = 0;
+    block_ = (block_ + 1) % blocks_.size();
+  }
+  const std::uint64_t step = host_page_pages(block_);
+  if (step == 1) {
+    GODWIT_TRY(send_run(lane, block_, run, false));
+    page_ = run.first + run.count;
+    return {};
+  }
+  const std::uint64_t end = run.first / step * step + step;
+  do {
+    run = missing_[block_].next_run(run.first, in_pieces ? most_pages : PageBatch::capacity);
+    run.count = std::min(run.count, end - run.first);
+    GODWIT_TRY(send_run(lane, block_, run, false));
+    run.first += run.count;
+  } while (!in_pieces && run.first < end);
+  page_ = run.first;
+  begun_.reset();
+  if (run.first < end) begun_ = WantedPages{.block = block_, .pages = {run.first, end - run.first}};
+  return {};
+}
+
+Result<> PostcopyPages::send_run(PageLane& lane, std::size_t block_index, PageRange run, bool requested) {
+  const RamBlock& block = blocks_[block_index];
+  batch_.begin(block, lane.last_block == &block);
+  for (std::uint64_t page = run.first; page < run.first + run.count; ++page) {
+    // Somebody waits for a requested page: no questions about its neighbourhood.
+    const bool look = requested || holds_data(block_index, page);
+    if (look && !memory::is_zero_page(block.host + page * page_size))
+      batch_.add_normal(page);
+    else
+      batch_.add_zero(page);
+  }
+  // Before the write: when it fails, nobody here knows what of it arrived.
+  missing_[block_index].clear_range(run);
+  left_ -= run.count;
+  counters_.dirty_pages = left_;
+  const std::uint64_t before = lane.out->bytes();
+  GODWIT_TRY(batch_.write(*lane.out));
+  lane.last_block = &block;
+  counters_.zero_pages += batch_.zero_pages();
+  counters_.normal_pages += batch_.normal_pages();
+  counters_.transferred_bytes += lane.out->bytes() - before;
+  counters_.postcopy_bytes += lane.out->bytes() - before;
+  if (release_) GODWIT_TRY(memory::discard_pages(block, run));
+  return {};
+}
+
+bool PostcopyPages::holds_data(std::size_t block, std::uint64_t page) {
+  const std::uint64_t stretch = page / kStretchPages;
+  if (probed_[block].set(stretch)) {
+    const std::uint64_t first = stretch * kStretchPages;
+    probes_[block].find({first, std::min(kStretchPages, blocks_[block].pages() - first)}, populated_[block]);
+  }
+  return populated_[block].test(page);
+}
+
+}  // namespace godwit::engine
