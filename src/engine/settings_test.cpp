@@ -46,7 +46,7 @@ TEST(Capabilities, WhatIsNotBuiltRefusesToBeEnabledAndSaysSo) {
     EXPECT_EQ(text.empty(), is_built(entry.capability))
         << schema::to_string(entry.capability) << ": " << text;
   }
-  EXPECT_EQ(refusal({{xbzrle, true}}), "Capability 'xbzrle' is not built yet (docs/status.md lists what is)");
+  EXPECT_EQ(refusal({{block, true}}), "Capability 'block' is not built yet (docs/status.md lists what is)");
 }
 
 TEST(Parameters, DefaultsAreThoseOfTheControlInterface) {
