@@ -6,11 +6,14 @@
 
 namespace godwit::channel {
 
-ChannelInput::ChannelInput(Channel& channel, std::size_t window)
+ChannelInput::ChannelInput(Channel& channel, std::size_t window, std::span<const std::byte> already_read)
     : channel_(channel),
       capacity_(std::max(window, window_limit)),
       window_(std::make_unique_for_overwrite<std::byte[]>(capacity_)) {
-  at_ = end_ = window_.get();
+  assert(already_read.size() <= capacity_);
+  at_ = window_.get();
+  end_ = std::ranges::copy(already_read, window_.get()).out;
+  window_end_offset_ = already_read.size();
 }
 
 Result<> ChannelInput::fill(std::size_t count) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include <godwit/stream.h>
 
@@ -19,8 +20,10 @@ class ChannelInput final : public Input {
  public:
   static constexpr std::size_t default_window = 512 * 1024;
 
-  /// `window` is at least window_limit.
-  explicit ChannelInput(Channel& channel, std::size_t window = default_window);
+  /// `window` is at least window_limit. `already_read` are the first bytes of the stream, which somebody else
+  /// has read to find out what it is.
+  explicit ChannelInput(Channel& channel, std::size_t window = default_window,
+                        std::span<const std::byte> already_read = {});
 
   Channel& channel() const { return channel_; }
   /// Something can be decoded, at least its start, before the channel has to be asked again.

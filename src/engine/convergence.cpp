@@ -48,6 +48,7 @@ bool DirtyRate::add(Nanoseconds now, std::uint64_t newly_dirty_pages) {
   const Nanoseconds elapsed = now - started_;
   if (elapsed <= period) return false;
   pages_per_second_ = static_cast<std::uint64_t>(static_cast<double>(pages_) * 1000.0 / ms(elapsed));
+  period_pages_ = pages_;
   start(now);
   return true;
 }

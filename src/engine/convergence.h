@@ -54,10 +54,13 @@ class DirtyRate {
   /// Called at each synchronisation with the pages it found newly dirty. True if a period ended.
   bool add(Nanoseconds now, std::uint64_t newly_dirty_pages);
   std::uint64_t pages_per_second() const { return pages_per_second_; }
+  /// Pages that became dirty in the last period that ended.
+  std::uint64_t period_pages() const { return period_pages_; }
 
  private:
   Nanoseconds started_{0};
   std::uint64_t pages_ = 0;
+  std::uint64_t period_pages_ = 0;
   std::uint64_t pages_per_second_ = 0;
 };
 

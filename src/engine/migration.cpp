@@ -337,6 +337,11 @@ void Migration::Implementation::describe_outgoing(schema::MigrationInfo& info) c
   else
     info.expected_downtime = statistics.expected_downtime_ms.load();
   info.ram = statistics.ram.to_schema(completed);
+  if (const int percent = statistics.throttle_percent; percent > 0) info.cpu_throttle_percentage = percent;
+  // These depend on the capability at the time of the question.
+  if (settings_.has(Capability::xbzrle))
+    info.xbzrle_cache = statistics.xbzrle.to_schema(settings_.xbzrle_cache_size());
+  if (settings_.has(Capability::compress)) info.compression = statistics.compression.to_schema();
 }
 
 void Migration::Implementation::describe_incoming(schema::MigrationInfo& info) const {

@@ -141,4 +141,16 @@ schema::MigrationParameters Parameters::to_schema() const {
   return out;
 }
 
+wire::MultifdMethod multifd_method(const Parameters& parameters) {
+  switch (parameters.multifd_compression) {
+    case schema::MultiFDCompression::zlib:
+      return wire::MultifdMethod::zlib;
+    case schema::MultiFDCompression::zstd:
+      return wire::MultifdMethod::zstd;
+    case schema::MultiFDCompression::none:
+      break;
+  }
+  return wire::MultifdMethod::none;
+}
+
 }  // namespace godwit::engine

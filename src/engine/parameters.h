@@ -7,6 +7,8 @@
 #include <godwit/result.h>
 #include <godwit/schema/types.h>
 
+#include "wire/multifd.h"
+
 namespace godwit::engine {
 
 /// Every parameter with its unit in the name where it has one. Plain data.
@@ -45,5 +47,8 @@ struct Parameters {
   Result<Parameters> with(const schema::MigrateSetParameters& changes) const;
   schema::MigrationParameters to_schema() const;
 };
+
+/// How the pages of multifd packets are encoded.
+wire::MultifdMethod multifd_method(const Parameters& parameters);
 
 }  // namespace godwit::engine

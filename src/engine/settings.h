@@ -46,6 +46,8 @@ class Settings {
     return max_postcopy_bandwidth_.load(std::memory_order_relaxed);
   }
   std::uint32_t postcopy_timeout_ms() const { return postcopy_timeout_ms_.load(std::memory_order_relaxed); }
+  std::uint64_t xbzrle_cache_size() const { return xbzrle_cache_size_.load(std::memory_order_relaxed); }
+  bool compress_wait_thread() const { return compress_wait_thread_.load(std::memory_order_relaxed); }
 
  private:
   void publish(const Parameters& p) {
@@ -53,6 +55,8 @@ class Settings {
     downtime_limit_ms_.store(p.downtime_limit_ms, std::memory_order_relaxed);
     max_postcopy_bandwidth_.store(p.max_postcopy_bandwidth, std::memory_order_relaxed);
     postcopy_timeout_ms_.store(p.postcopy_timeout_ms, std::memory_order_relaxed);
+    xbzrle_cache_size_.store(p.xbzrle_cache_size, std::memory_order_relaxed);
+    compress_wait_thread_.store(p.compress_wait_thread, std::memory_order_relaxed);
   }
 
   mutable std::mutex mutex_;
@@ -62,6 +66,8 @@ class Settings {
   std::atomic<std::uint64_t> downtime_limit_ms_{0};
   std::atomic<std::uint64_t> max_postcopy_bandwidth_{0};
   std::atomic<std::uint32_t> postcopy_timeout_ms_{0};
+  std::atomic<std::uint64_t> xbzrle_cache_size_{0};
+  std::atomic<bool> compress_wait_thread_{true};
 };
 
 }  // namespace godwit::engine

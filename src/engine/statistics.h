@@ -19,7 +19,9 @@ struct RamCounters {
   Counter transferred_bytes{0};  ///< payload of the ram section: page headers, pages and markers
   Counter zero_pages{0};
   Counter normal_pages{0};
-  Counter dirty_pages{0};  ///< not sent yet, as far as the last synchronisation and the sends since know
+  Counter encoded_pages{0};  ///< sent as deltas or compressed
+  Counter handled_pages{0};  ///< dirty pages looked at, whatever became of them
+  Counter dirty_pages{0};    ///< not sent yet, as far as the last synchronisation and the sends since know
   Counter synchronizations{0};
   Counter dirty_pages_per_second{0};
   Counter pages_per_second{0};
@@ -27,14 +29,42 @@ struct RamCounters {
   Counter downtime_bytes{0};
   Counter postcopy_bytes{0};
   Counter postcopy_requests{0};  ///< page requests received
+  Counter multifd_bytes{0};     ///< not part of transferred_bytes
+  Counter missed_zero_copy{0};  ///< synchronisations of channels in which bytes were copied all the same
   std::atomic<double> mbps{0};
 
-  std::uint64_t pages_sent() const { return zero_pages + normal_pages; }
+  std::uint64_t pages_sent() const { return zero_pages + normal_pages + encoded_pages; }
   schema::MigrationStats to_schema(bool completed) const;
+};
+
+/// What the lane of deltas has done. The rates are those of the last period.
+struct XbzrleCounters {
+  Counter bytes{0};  ///< of records without their first 8 bytes, and a page for each that overflowed
+  Counter hits{0};
+  Counter misses{0};
+  Counter overflows{0};
+  std::atomic<double> miss_rate{0};
+  std::atomic<double> encoding_rate{0};
+
+  schema::XBZRLECacheStats to_schema(std::uint64_t cache_bytes) const;
+};
+
+/// What the lane of compressed pages has done. The rates are those of the last period.
+struct CompressionCounters {
+  Counter pages{0};
+  Counter busy{0};
+  Counter bytes{0};  ///< of records without their first 8 bytes
+  std::atomic<double> busy_rate{0};
+  std::atomic<double> compression_rate{0};
+
+  schema::CompressionStats to_schema() const;
 };
 
 struct Statistics {
   RamCounters ram;
+  XbzrleCounters xbzrle;
+  CompressionCounters compression;
+  std::atomic<int> throttle_percent{0};  ///< 0: the guest is not throttled
   std::atomic<std::int64_t> started_ns{0};
   std::atomic<std::int64_t> total_ms{-1};  ///< -1 while it grows
   std::atomic<std::int64_t> setup_ms{0};

@@ -225,6 +225,19 @@ std::size_t encode_page_header(std::byte* out, PageKind kind, std::uint64_t offs
   return 9 + name.size();
 }
 
+std::size_t encode_payload_length(std::byte* out, PageKind kind, std::size_t length) {
+  if (kind == PageKind::xbzrle) {
+    assert(length <= page_size);
+    out[0] = std::byte{xbzrle_encoding};
+    out[1] = static_cast<std::byte>(length >> 8);
+    out[2] = static_cast<std::byte>(length);
+    return 3;
+  }
+  assert(kind == PageKind::compressed && length > 0 && length <= compressed_page_limit);
+  for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::byte>(length >> (24 - 8 * i));
+  return 4;
+}
+
 void encode_end_of_section(Output& out) {
   out.be64(flag_end);
 }

@@ -167,6 +167,10 @@ inline std::size_t encode_zero_page(std::byte* out, std::uint64_t offset, bool c
   return length + 1;
 }
 
+/// What stands between the header of an `xbzrle` or `compressed` page and its `length` payload bytes. Returns
+/// how many bytes it wrote, at most 4.
+std::size_t encode_payload_length(std::byte* out, PageKind kind, std::size_t length);
+
 /// The mark that ends the data of every "ram" section.
 void encode_end_of_section(Output& out);
 Result<> decode_end_of_section(Input& in);

@@ -225,11 +225,8 @@ Result<> Recoder::on_ram_record(const PageRecord& record, const BlockEntry* bloc
                                                 block == nullptr ? "" : block->name);
   out.bytes(std::span(head).first(length));
   if (record.kind == PageKind::zero) out.u8(record.fill);
-  if (record.kind == PageKind::xbzrle) {
-    out.u8(1);
-    out.be16(static_cast<std::uint16_t>(record.payload));
-  }
-  if (record.kind == PageKind::compressed) out.be32(record.payload);
+  if (record.kind == PageKind::xbzrle || record.kind == PageKind::compressed)
+    out.bytes(std::span(head).first(encode_payload_length(head.data(), record.kind, record.payload)));
   return copy(record.payload, in);
 }
 

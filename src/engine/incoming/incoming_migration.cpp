@@ -28,6 +28,7 @@ IncomingMigration::~IncomingMigration() {
     // Before the channel: a connection that breaks now is no news.
     std::lock_guard lock(mutex_);
     if (postcopy_) postcopy_->stop();
+    if (multifd_) multifd_->shutdown();
   }
   channel_.shutdown();
   thread_.join();
@@ -52,6 +53,7 @@ Result<> IncomingMigration::accept_all() {
     channel = listener_.accept();
   }
   if (!channel) return fail(std::move(channel).error());
+  if (context_.settings.has(Capability::multifd)) return accept_multifd(*std::move(channel));
   channel_.put(*std::move(channel), ending_);
   if (!context_.settings.has(Capability::postcopy_preempt)) return {};
   GODWIT_ASSIGN(auto urgent, listener_.accept());
@@ -76,6 +78,35 @@ void IncomingMigration::run() {
   context_.status.to({Status::active, Status::postcopy_active}, Status::completed);
 }
 
+/// The main channel, and those of multifd: which one is which, they say themselves.
+Result<> IncomingMigration::accept_multifd(std::unique_ptr<channel::Channel> first) {
+  if (!listener_.multi_channel()) return fail("multifd is not supported by current protocol");
+  const Parameters parameters = context_.settings.parameters();
+  const auto end_waits = [this] {
+    channel_.shutdown();
+    listener_.close();
+  };
+  {
+    std::lock_guard lock(mutex_);
+    multifd_ =
+        std::make_unique<MultifdReceiver>(MultifdExpectation{.channels = parameters.multifd_channels,
+                                                             .method = multifd_method(parameters),
+                                                             .uuid = context_.guest.uuid().value_or(Uuid{})},
+                                          end_waits);
+  }
+  multifd_->add(std::move(first));
+  for (unsigned accepted = 1; accepted < multifd_->connections(); ++accepted) {
+    auto channel = listener_.accept();
+    if (!channel) return fail(multifd_->error().value_or(channel.error()));
+    multifd_->add(*std::move(channel));
+  }
+  GODWIT_ASSIGN(auto main, multifd_->wait_for_all());
+  already_read_.assign(main.first_bytes.begin(), main.first_bytes.end());
+  channel_.put(std::move(main.channel), ending_);
+  if (auto broken = multifd_->error()) return fail(*std::move(broken));
+  return {};
+}
+
 Result<> IncomingMigration::load(channel::Channel& channel) {
   const Capabilities capabilities = context_.settings.capabilities();
   {
@@ -83,7 +114,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     postcopy_ =
         std::make_unique<IncomingPostcopy>(context_, capabilities, channel_, urgent_channel_, listener_);
   }
-  postcopy_->set_input(std::make_unique<channel::ChannelInput>(channel));
+  postcopy_->set_input(std::make_unique<channel::ChannelInput>(
+      channel, channel::ChannelInput::default_window, already_read_));
   // A descriptor is connected from the start, and a command runs from the start: what tells that a migration
   // begins is the first byte. An error shows again below.
   if (!listener_.multi_channel()) static_cast<void>(postcopy_->input().need(1));
@@ -101,9 +133,22 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     };
   }
   StreamLoader loader(context_.guest, capabilities, context_.options, reply, postcopy_.get());
-  auto loaded = loader.load(postcopy_->input());
+  auto loaded = load_precopy_part(loader, capabilities);
   if (postcopy_->listening()) return finish_postcopy(std::move(loaded));
   return finish_precopy(loader, reply, std::move(loaded));
+}
+
+/// All of the stream but what postcopy brings later.
+Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabilities& capabilities) {
+  if (capabilities.has(Capability::compress))
+    loader.ram().accept_compressed(context_.settings.parameters().decompress_threads);
+  if (!multifd_) return loader.load(postcopy_->input());
+  loader.ram().join(*multifd_);
+  multifd_->start(loader.ram());
+  auto loaded = loader.load(postcopy_->input());
+  if (auto broken = multifd_->error(); broken && !loaded) loaded = fail(*std::move(broken));  // what came first
+  multifd_->close();  // its threads use the loader
+  return loaded;
 }
 
 Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply,

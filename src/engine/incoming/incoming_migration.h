@@ -18,6 +18,7 @@
 #include "engine/incoming/incoming_context.h"
 #include "engine/incoming/incoming_postcopy.h"
 #include "engine/incoming/listener_slot.h"
+#include "engine/incoming/multifd_receiver.h"
 #include "engine/incoming/stream_loader.h"
 #include "engine/ownership.h"
 
@@ -47,7 +48,9 @@ class IncomingMigration {
  private:
   void run();
   Result<> accept_all();
+  Result<> accept_multifd(std::unique_ptr<channel::Channel> first);
   Result<> load(channel::Channel& channel);
+  Result<> load_precopy_part(StreamLoader& loader, const Capabilities& capabilities);
   Result<> finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply, Result<> loaded);
   Result<> finish_postcopy(Result<> loaded);
   Result<> start_guest(RunState received);
@@ -56,11 +59,13 @@ class IncomingMigration {
   const IncomingContext context_;
   ListenerSlot listener_;
   ChannelSlot channel_;
-  ChannelSlot urgent_channel_;  ///< with postcopy-preempt
+  ChannelSlot urgent_channel_;           ///< with postcopy-preempt
+  std::vector<std::byte> already_read_;  ///< of the main channel
   Ownership ownership_{Owner::there};
   std::atomic<bool> ending_{false};
   mutable std::mutex mutex_;  ///< guards what follows against others than the incoming thread
   std::unique_ptr<IncomingPostcopy> postcopy_;
+  std::unique_ptr<MultifdReceiver> multifd_;  ///< the channels besides the main one, if there are to be any
   std::optional<std::string> error_text_;
   std::jthread thread_;
 };

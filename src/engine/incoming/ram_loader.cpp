@@ -1,10 +1,13 @@
 #include "engine/incoming/ram_loader.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "base/fail.h"
+#include "engine/incoming/multifd_receiver.h"
 #include "memory/populated.h"
 #include "memory/zero_scan.h"
+#include "wire/xbzrle.h"
 
 namespace godwit::engine {
 namespace {
@@ -54,11 +57,23 @@ Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
       return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
                   entry.guest_address.value_or(0), block->guest_address);
   }
-  GODWIT_TRY(wire::decode_end_of_section(in));
   touched_.clear();
-  for (const RamBlock& block : blocks_) touched_.push_back(memory::populated_pages(block));
+  landed_.clear();
+  for (const RamBlock& block : blocks_) {
+    touched_.push_back(memory::populated_pages(block));
+    if (multifd_) landed_.emplace_back(block.pages());
+  }
   set_up_ = true;
-  return {};
+  GODWIT_ASSIGN(wire::PageRecord record, reader_.next(in));
+  if (record.kind == wire::PageKind::multifd_flush) {
+    flush_records_ = true;
+    GODWIT_TRY(synchronize(in));
+    GODWIT_ASSIGN(record, reader_.next(in));
+  }
+  if (record.kind != wire::PageKind::end_of_section)
+    return fail("expected the end mark of the block list before offset 0x{:x}, got another record",
+                in.offset());
+  return end_section(in);
 }
 
 Result<> RamLoader::load_pages(Input& in) {
@@ -70,6 +85,7 @@ Result<> RamLoader::load_pages(Input& in) {
     }
     GODWIT_ASSIGN(const wire::PageRecord record, reader_.next(in));
     runs_.note(record);
+    if (decompress_) GODWIT_TRY(settle(record));
     switch (record.kind) {
       case wire::PageKind::normal:
         GODWIT_TRY(place_normal(in, record));
@@ -77,8 +93,18 @@ Result<> RamLoader::load_pages(Input& in) {
       case wire::PageKind::zero:
         GODWIT_TRY(place_zero(blocks_[record.block], record));
         break;
+      case wire::PageKind::xbzrle:
+        GODWIT_TRY(place_delta(in, record));
+        break;
+      case wire::PageKind::compressed:
+        GODWIT_TRY(place_compressed(in, record));
+        break;
+      case wire::PageKind::multifd_flush:
+        flush_records_ = true;
+        GODWIT_TRY(synchronize(in));
+        break;
       case wire::PageKind::end_of_section:
-        return {};
+        return end_section(in);
       default:
         return fail("a page at offset 0x{:x} of the stream is encoded in a way that is not built yet",
                     in.offset());
@@ -119,13 +145,75 @@ Result<> RamLoader::place_zero(const RamBlock& block, const wire::PageRecord& re
   std::byte* at = block.host + record.offset;
   if (record.fill == 0) {
     if (!touched.test(page)) return {};
-    if (!memory::is_zero_page(at)) std::memset(at, 0, page_size);
+    fill_zero(at);
     touched.clear_range({page, 1});
     return {};
   }
   touched.set(page);
   std::memset(at, record.fill, page_size);
   return {};
+}
+
+/// A delta turns the version that is here into the new one.
+Result<> RamLoader::place_delta(Input& in, const wire::PageRecord& record) {
+  touched_[record.block].set(record.offset / page_size);
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const auto delta, in.need(record.payload));
+  const std::span<std::byte, page_size> page(blocks_[record.block].host + record.offset, page_size);
+  GODWIT_TRY(wire::apply_xbzrle(delta, page, offset));
+  in.skip(record.payload);
+  return {};
+}
+
+Result<> RamLoader::place_compressed(Input& in, const wire::PageRecord& record) {
+  if (!decompress_)
+    return fail(Error(fmt::format("a compressed page before offset 0x{:x}, for a capability that is off here",
+                                  in.offset()))
+                    .advise("set the capability 'compress' on both sides"));
+  touched_[record.block].set(record.offset / page_size);
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const auto data, in.need(record.payload));
+  GODWIT_TRY(decompress_->add(blocks_[record.block].host + record.offset, data, offset));
+  in.skip(record.payload);
+  return {};
+}
+
+/// A page may come again while its former version is still being decompressed.
+Result<> RamLoader::settle(const wire::PageRecord& record) {
+  if (!wire::is_page(record.kind) || record.kind == wire::PageKind::compressed) return {};
+  return decompress_->settle(blocks_[record.block].host + record.offset);
+}
+
+Result<> RamLoader::end_section(const Input& in) {
+  if (decompress_) GODWIT_TRY(decompress_->finish());
+  return multifd_ && !flush_records_ ? synchronize(in) : Result<>{};
+}
+
+/// Everything that the source sent on its channels before this point is in place when it returns.
+Result<> RamLoader::synchronize(const Input& in) {
+  if (!multifd_)
+    return fail(Error(fmt::format("the source synchronises multifd channels before offset 0x{:x}, for a "
+                                  "capability that is off here",
+                                  in.offset()))
+                    .advise("set the capability 'multifd' on both sides"));
+  GODWIT_TRY(multifd_->synchronize());
+  for (std::size_t i = 0; i < landed_.size(); ++i) {
+    const auto words = landed_[i].words();
+    for (std::size_t word = 0; word < words.size(); ++word)
+      if (std::atomic_ref(words[word]).load(std::memory_order_relaxed) != 0)
+        touched_[i].merge_word(word, std::atomic_ref(words[word]).exchange(0, std::memory_order_relaxed));
+  }
+  return {};
+}
+
+void RamLoader::note_landed(std::uint32_t block, std::uint64_t page) {
+  std::atomic_ref word(landed_[block].words()[page / 64]);
+  const std::uint64_t bit = std::uint64_t{1} << (page % 64);
+  if ((word.load(std::memory_order_relaxed) & bit) == 0) word.fetch_or(bit, std::memory_order_relaxed);
+}
+
+void RamLoader::fill_zero(std::byte* page) {
+  if (!memory::is_zero_page(page)) std::memset(page, 0, page_size);
 }
 
 }  // namespace godwit::engine

@@ -37,6 +37,7 @@ class StreamLoader {
 
   /// From globalstate; `running` when the source sent none.
   RunState run_state() const { return loaded_.run_state.value_or(RunState::running); }
+  RamLoader& ram() { return ram_; }
   /// The source asked for answers and waits for the verdict.
   bool return_path_open() const { return return_path_open_; }
 

@@ -97,9 +97,11 @@ void OutgoingMigration::finish_completed() {
   statistics.total_ms = to_ms(now - Nanoseconds(statistics.started_ns.load()));
   const std::int64_t moving_ms = statistics.total_ms - statistics.setup_ms;
   if (moving_ms > 0)
-    statistics.ram.mbps = static_cast<double>(session_.bytes_before + session_.out->bytes()) * 8.0 /
-                          static_cast<double>(moving_ms) / 1000.0;
+    statistics.ram.mbps =
+        static_cast<double>(session_.bytes_before + session_.bytes_sent()) * 8.0 /
+        static_cast<double>(moving_ms) / 1000.0;
   session_.ram.stop();
+  session_.auto_converge.reset();
   session_.close_channels();
   if (auto state = context.guest.set_run_state(RunState::postmigrate); !state)
     log::error("after the migration: {}", state.error().explain());
@@ -110,7 +112,9 @@ void OutgoingMigration::finish_completed() {
 void OutgoingMigration::finish_failed(Error error) {
   const OutgoingContext& context = session_.context;
   const bool was_cancelled = context.status.status() == Status::cancelling;
+  if (auto broken = session_.lanes.error()) error = *std::move(broken);  // what came first
   session_.ram.stop();
+  session_.auto_converge.reset();
   give_guest_back();
   session_.close_channels();
   session_.statistics.total_ms =

@@ -17,7 +17,7 @@ Result<> send_slice(OutgoingSession& session) {
   };
   session.begin_ram_section(wire::RecordType::section_part);
   GODWIT_TRY(session.ram.send_slice(*session.out, limits));
-  session.end_ram_section();
+  GODWIT_TRY(session.end_ram_section());
   return session.out->flush();
 }
 

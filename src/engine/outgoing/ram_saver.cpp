@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "memory/zero_scan.h"
-
 namespace godwit::engine {
 namespace {
 
@@ -13,9 +11,9 @@ constexpr std::uint64_t kStretchPages = 4096;
 
 }  // namespace
 
-RamSaver::RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, RamCounters& counters,
-                   bool ignore_shared)
-    : blocks_(blocks), tracker_(tracker), counters_(counters), ignore_shared_(ignore_shared) {}
+RamSaver::RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, Lanes& lanes,
+                   RamCounters& counters, bool ignore_shared)
+    : blocks_(blocks), tracker_(tracker), lanes_(lanes), counters_(counters), ignore_shared_(ignore_shared) {}
 
 Result<> RamSaver::start() {
   std::uint64_t total = 0;
@@ -52,7 +50,6 @@ void RamSaver::encode_setup(Output& out, bool host_page_sizes) const {
   // Largest first, as peers list them; the order has no meaning.
   std::ranges::stable_sort(entries, std::ranges::greater{}, &wire::BlockEntry::length);
   wire::encode_block_list(out, entries);
-  wire::encode_end_of_section(out);
 }
 
 Result<std::uint64_t> RamSaver::synchronize() {
@@ -84,10 +81,7 @@ Result<bool> RamSaver::send_slice(StreamWriter& out, const SliceLimits& limits) 
     if (run.count == 0) {
       ++blocks_without_dirty_page;
       page_ = 0;
-      if (++block_ == blocks_.size()) {
-        block_ = 0;
-        first_pass_ = false;
-      }
+      if (++block_ == blocks_.size()) GODWIT_TRY(wrap_around(out));
       continue;
     }
     blocks_without_dirty_page = 0;
@@ -114,28 +108,40 @@ Result<> RamSaver::prepare(std::size_t block_index, std::uint64_t page) {
   return {};
 }
 
-Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRange run) {
-  const RamBlock& block = blocks_[block_index];
-  // A guest that is stopped writes no more: nobody will ask again, and this is the blackout.
-  if (!first_pass_ && !guest_stopped_) GODWIT_TRY(tracker_.rearm(block_index, run, dirty_[block_index]));
-  dirty_[block_index].clear_range(run);
-  counters_.dirty_pages -= run.count;
-
-  batch_.begin(block, last_sent_ == &block);
-  for (std::uint64_t page = run.first; page < run.first + run.count; ++page) {
-    const bool untouched = first_pass_ && !populated_.test(page);
-    if (untouched || memory::is_zero_page(block.host + page * page_size))
-      batch_.add_zero(page);
-    else
-      batch_.add_normal(page);
-  }
+/// The next pass begins.
+Result<> RamSaver::wrap_around(StreamWriter& out) {
+  block_ = 0;
+  if (!first_pass_) return {};
+  first_pass_ = false;
   const std::uint64_t before = out.bytes();
-  GODWIT_TRY(batch_.write(out));
-  last_sent_ = &block;
-  counters_.zero_pages += batch_.zero_pages();
-  counters_.normal_pages += batch_.normal_pages();
+  GODWIT_TRY(lanes_.first_pass_ended(out));
   count_bytes(out.bytes() - before);
   return {};
+}
+
+Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRange range) {
+  // A guest that is stopped writes no more: nobody will ask again, and this is the blackout.
+  if (!first_pass_ && !guest_stopped_) GODWIT_TRY(tracker_.rearm(block_index, range, dirty_[block_index]));
+  dirty_[block_index].clear_range(range);
+  counters_.dirty_pages -= range.count;
+  counters_.handled_pages += range.count;
+  const std::uint64_t before = out.bytes();
+  GODWIT_TRY(lanes_.current().send(
+      out, {blocks_[block_index], block_index, range, first_pass_ ? &populated_ : nullptr}));
+  count_bytes(out.bytes() - before);
+  return {};
+}
+
+Result<> RamSaver::finish_section(StreamWriter& out) {
+  const std::uint64_t before = out.bytes();
+  GODWIT_TRY(lanes_.current().finish_section(out));
+  count_bytes(out.bytes() - before);
+  return {};
+}
+
+void RamSaver::guest_stopped() {
+  guest_stopped_ = true;
+  lanes_.guest_stopped();
 }
 
 void RamSaver::count_bytes(std::uint64_t bytes) {

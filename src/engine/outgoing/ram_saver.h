@@ -10,7 +10,7 @@
 #include <godwit/dirty_tracker.h>
 #include <godwit/guest.h>
 
-#include "engine/outgoing/page_batch.h"
+#include "engine/outgoing/lanes.h"
 #include "engine/outgoing/stream_writer.h"
 #include "engine/statistics.h"
 #include "memory/populated.h"
@@ -28,7 +28,7 @@ struct SliceLimits {
 /// Owned by one outgoing migration and used by its thread.
 class RamSaver {
  public:
-  RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, RamCounters& counters,
+  RamSaver(std::span<const RamBlock> blocks, DirtyTracker& tracker, Lanes& lanes, RamCounters& counters,
            bool ignore_shared);
   ~RamSaver() { stop(); }
   RamSaver(const RamSaver&) = delete;
@@ -39,7 +39,8 @@ class RamSaver {
   /// Ends dirty logging. Harmless when it does not run.
   void stop() noexcept;
 
-  /// The block list that opens the section. `host_page_sizes`: with those that are not the usual one.
+  /// The data of SECTION_START: the block list, without the end mark. `host_page_sizes`: with those that are not
+  /// the usual one.
   void encode_setup(Output& out, bool host_page_sizes = false) const;
 
   /// Collects what the guest wrote since. Returns the number of pages that became dirty.
@@ -54,18 +55,22 @@ class RamSaver {
   /// For postcopy, with the guest stopped: ends dirty logging and gives away what is still to be sent, one
   /// bitmap per block. Nothing is sent from here any more.
   std::vector<DirtyBitmap> hand_over_rest();
+  /// Everything sent so far is on its way when it returns: the section's end mark may follow.
+  Result<> finish_section(StreamWriter& out);
 
   /// From here on the bytes count as sent with the guest stopped.
-  void guest_stopped() { guest_stopped_ = true; }
+  void guest_stopped();
   void count_bytes(std::uint64_t bytes);
 
  private:
   bool ignored(const RamBlock& block) const { return ignore_shared_ && block.shared; }
-  Result<> send_run(StreamWriter& out, std::size_t block_index, PageRange run);
+  Result<> send_run(StreamWriter& out, std::size_t block_index, PageRange range);
+  Result<> wrap_around(StreamWriter& out);
   Result<> prepare(std::size_t block_index, std::uint64_t page);
 
   std::span<const RamBlock> blocks_;
   DirtyTracker& tracker_;
+  Lanes& lanes_;
   RamCounters& counters_;
   const bool ignore_shared_;
   bool tracking_ = false;
@@ -82,10 +87,8 @@ class RamSaver {
   PageRange prepared_;
   DirtyBitmap populated_;  ///< of block prepared_block_
 
-  PageBatch batch_;
   std::size_t block_ = 0;  ///< where the scan stands
   std::uint64_t page_ = 0;
-  const RamBlock* last_sent_ = nullptr;  ///< what CONTINUE refers to
 };
 
 }  // namespace godwit::engine

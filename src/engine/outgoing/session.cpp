@@ -18,21 +18,27 @@ void OutgoingSession::end() {
 void OutgoingSession::shut_down_channels() noexcept {
   channel.shutdown();
   urgent_channel.shutdown();
+  lanes.shutdown();
 }
 
 Result<> OutgoingSession::synchronize() {
   GODWIT_ASSIGN(const std::uint64_t fresh, ram.synchronize());
   remaining_at_sync = ram.remaining_bytes();
   const std::uint64_t pass = ++statistics.ram.synchronizations;
-  if (dirty_rate.add(context.clock.now(), fresh))
+  if (dirty_rate.add(context.clock.now(), fresh)) {
     statistics.ram.dirty_pages_per_second = dirty_rate.pages_per_second();
+    lanes.end_period();
+    if (auto_converge)
+      auto_converge->period_ended(dirty_rate.period_pages() * page_size, bytes_sent(),
+                                  context.settings.parameters());
+  }
   if (has(Capability::events)) context.observer.on_pass(static_cast<std::int64_t>(pass));
   return {};
 }
 
 void OutgoingSession::update_window() {
   RamCounters& counters = statistics.ram;
-  if (!window.update(context.clock.now(), out->bytes(), counters.pages_sent(),
+  if (!window.update(context.clock.now(), bytes_sent(), counters.pages_sent(),
                      context.settings.downtime_limit_ms()))
     return;
   counters.mbps = window.mbps();
@@ -46,10 +52,12 @@ void OutgoingSession::begin_ram_section(wire::RecordType type) {
   wire::encode_section_id(out->pending(), type, ram_section_id);
 }
 
-void OutgoingSession::end_ram_section() {
+Result<> OutgoingSession::end_ram_section() {
+  GODWIT_TRY(ram.finish_section(*out));
   wire::encode_end_of_section(out->pending());
   ram.count_bytes(8);
   if (context.options.send_section_footer) wire::encode_footer(out->pending(), ram_section_id);
+  return {};
 }
 
 Result<> OutgoingSession::stop_guest() {
@@ -70,6 +78,7 @@ Result<> OutgoingSession::wait_before_switchover(Status next) {
 
 void OutgoingSession::close_channels() {
   shut_down_channels();
+  lanes.close();
   return_path.reset();
   for (const auto& writer : {out.get(), urgent_out.get()})
     if (writer) bytes_before += writer->bytes();

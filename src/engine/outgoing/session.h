@@ -16,6 +16,7 @@
 #include "engine/channel_slot.h"
 #include "engine/convergence.h"
 #include "engine/greeting.h"
+#include "engine/outgoing/lanes.h"
 #include "engine/outgoing/ram_saver.h"
 #include "engine/outgoing/return_path.h"
 #include "engine/outgoing/stream_writer.h"
@@ -23,6 +24,7 @@
 #include "engine/settings.h"
 #include "engine/statistics.h"
 #include "engine/status_machine.h"
+#include "engine/throttle.h"
 #include "wire/record.h"
 
 namespace godwit::engine {
@@ -42,8 +44,11 @@ struct OutgoingSession {
   explicit OutgoingSession(OutgoingContext given)
       : context(given),
         capabilities(given.settings.capabilities()),
-        ram(given.guest.ram_blocks(), given.guest.dirty_tracker(), statistics.ram,
-            capabilities.has(Capability::x_ignore_shared)) {}
+        lanes(given.guest, capabilities, given.settings, statistics),
+        ram(given.guest.ram_blocks(), given.guest.dirty_tracker(), lanes, statistics.ram,
+            capabilities.has(Capability::x_ignore_shared)) {
+    if (has(Capability::auto_converge)) auto_converge.emplace(given.guest, statistics.throttle_percent);
+  }
 
   bool has(Capability capability) const { return capabilities.has(capability); }
   bool cancelled() const { return ending.load(); }
@@ -56,13 +61,15 @@ struct OutgoingSession {
   void update_window();
   /// What the current window may still carry at `bandwidth` bytes per second (0: no limit).
   std::uint64_t quota_left(std::uint64_t bandwidth) const {
-    return window.quota_left(out->bytes(), bandwidth);
+    return window.quota_left(bytes_sent(), bandwidth);
   }
+  /// Over all channels.
+  std::uint64_t bytes_sent() const { return out->bytes() + lanes.bytes_beside_main(); }
 
   /// The parts of a record of section "ram" before and behind its pages. They wait in `out` until its next
   /// write.
   void begin_ram_section(wire::RecordType type);
-  void end_ram_section();
+  Result<> end_ram_section();
 
   /// Stops the guest for the hand-over, and remembers what it did before.
   Result<> stop_guest();
@@ -71,7 +78,7 @@ struct OutgoingSession {
 
   /// Any thread: whoever uses a channel sees that it is broken.
   void shut_down_channels() noexcept;
-  /// Shuts the channels down and forgets them, their writers and the return path.
+  /// Shuts the channels down and forgets them, their writers, the return path and what the lanes keep.
   void close_channels();
 
   const OutgoingContext context;
@@ -95,9 +102,11 @@ struct OutgoingSession {
   std::unique_ptr<StreamWriter> out;
   std::unique_ptr<StreamWriter> urgent_out;  ///< null: they go on the main channel
   std::unique_ptr<ReturnPath> return_path;   ///< null where the destination is not asked to answer
+  Lanes lanes;                               ///< shutdown(): any thread
   RamSaver ram;
   BandwidthWindow window;
   DirtyRate dirty_rate;
+  std::optional<AutoConverge> auto_converge;  ///< unset: the guest is not throttled
   std::uint64_t remaining_at_sync = 0;        ///< bytes
   std::optional<RunState> state_before_stop;  ///< set while the guest is stopped for the switchover
   Nanoseconds stopped_at{0};                  ///< when the decision to stop it fell

@@ -59,6 +59,11 @@ Result<> connect(OutgoingSession& session, const channel::Address& address) {
     return fail("postcopy-preempt needs a transport with several connections: tcp, unix or vsock");
   session.channel.put(std::move(main), session.cancelled());
   session.out = std::make_unique<StreamWriter>(*session.channel.get());
+  if (session.has(Capability::multifd) && !session.channel.get()->multi_channel())
+    return fail(Error("multifd is not supported by current protocol")
+                    .advise("use tcp: or unix:, or turn multifd off"));
+  GODWIT_TRY(session.lanes.connect([&] { return open_channel(session, address, nullptr); },
+                                   [&session] { session.channel.shutdown(); }));
   if (!urgent) return {};
   // Behind the other one: the destination tells them apart by their order.
   GODWIT_ASSIGN(auto second, open_channel(session, address, nullptr));
@@ -95,12 +100,14 @@ Result<> set_up(OutgoingSession& session) {
                                .instance = 0,
                                .version = wire::ram_section_version});
   session.ram.encode_setup(out, session.has(Capability::postcopy_ram));
+  if (sent) sent = session.ram.finish_section(*session.out);
+  wire::encode_end_of_section(out);
   if (context.options.send_section_footer) wire::encode_footer(out, ram_section_id);
   if (sent) sent = session.out->flush();
 
   session.statistics.setup_ms = to_ms(context.clock.now() - started);
   context.status.to(Status::setup, Status::active);
-  session.window.start(context.clock.now(), session.out->bytes(), session.statistics.ram.pages_sent());
+  session.window.start(context.clock.now(), session.bytes_sent(), session.statistics.ram.pages_sent());
   return sent;
 }
 

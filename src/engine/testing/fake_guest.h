@@ -127,6 +127,10 @@ class FakeGuest final : public Guest {
   }
   bool autostart() const override { return starts_by_itself; }
   std::vector<int> vcpu_thread_ids() const override { return thread_ids; }
+  void set_throttle(int percent) override {
+    std::lock_guard lock(mutex_);
+    throttles_.push_back(percent);
+  }
   std::vector<std::string> blockers() const override { return reasons; }
 
   bool wait_for(RunState state) const {
@@ -141,6 +145,10 @@ class FakeGuest final : public Guest {
   std::vector<RunState> history() const {
     std::lock_guard lock(mutex_);
     return history_;
+  }
+  std::vector<int> throttles() const {
+    std::lock_guard lock(mutex_);
+    return throttles_;
   }
   bool same_memory(const FakeGuest& other) const {
     for (std::size_t b = 0; b < blocks_.size(); ++b)
@@ -162,6 +170,7 @@ class FakeGuest final : public Guest {
   mutable std::condition_variable changed_;
   RunState state_;
   std::vector<RunState> history_;
+  std::vector<int> throttles_;
   std::vector<memory::GuestRam> memory_;
   std::vector<RamBlock> blocks_;
   std::vector<std::unique_ptr<DeviceSection>> sections_;

@@ -1,0 +1,424 @@
+// Guests move over every lane, and what is wrong with its channels ends an attempt on both sides.
+#include <filesystem>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "channel/connector.h"
+#include "channel/listener.h"
+#include "engine/testing/host.h"
+#include "wire/header.h"
+#include "wire/multifd.h"
+
+namespace godwit::engine {
+namespace {
+
+using testing::BlockSize;
+using testing::FakeGuest;
+using testing::Host;
+using Capability = schema::MigrationCapability;
+using enum schema::MigrationCapability;
+using ::testing::HasSubstr;
+
+const std::vector<BlockSize> kBlocks = {{"low", 100}, {"high", 700}, {"small", 1}};
+
+/// Two that agree about the lane.
+struct Pair {
+  explicit Pair(const std::vector<BlockSize>& sizes = kBlocks)
+      : source(sizes), destination(sizes, RunState::inmigrate) {
+    // Pages of one value, pages without a pattern, and zero pages between.
+    std::uint32_t x = 1;
+    for (std::size_t b = 0; b < sizes.size(); ++b) {
+      const RamBlock& block = source.guest.ram_blocks()[b];
+      for (std::uint64_t page = 0; page < block.pages(); ++page) {
+        if (page % 5 == 4) continue;
+        for (std::size_t i = 0; i < page_size; ++i)
+          block.host[page * page_size + i] =
+              static_cast<std::byte>(page % 5 == 0 ? (x = x * 1664525 + 1013904223) >> 24 : page + i / 100);
+      }
+    }
+  }
+  void set(Capability capability, bool on = true) {
+    source.set(capability, on);
+    destination.set(capability, on);
+  }
+  void set(const schema::MigrateSetParameters& parameters) {
+    for (Host* host : {&source, &destination}) {
+      const auto result = host->migration.set_parameters(parameters);
+      EXPECT_TRUE(result.has_value()) << result.error().what();
+    }
+  }
+  /// At each look for dirty pages, up to the n-th, a page here and there has changed by a few bytes.
+  void write_meanwhile(int rounds) {
+    source.guest.tracker.on_collect = [this, rounds, round = 0]() mutable {
+      if (++round > rounds) return;
+      for (std::size_t b = 0; b < source.guest.ram_blocks().size(); ++b) {
+        const RamBlock& block = source.guest.ram_blocks()[b];
+        for (std::uint64_t page = 0; page < block.pages(); page += 3) {
+          std::memset(block.host + page * page_size + 100 * (page % 40), round, 5);
+          if (page % 30 == 0) std::memset(block.host + page * page_size, 0, page_size);
+          source.guest.tracker.mark_locked(b, page);
+        }
+      }
+    };
+  }
+  schema::MigrationInfo finish() {
+    source.recorder.wait_for("completed");
+    destination.recorder.wait_for("completed");
+    source.migration.wait_until_idle();
+    return source.migration.info();
+  }
+
+  Host source;
+  Host destination;
+};
+
+class LanesTest : public ::testing::Test {
+ protected:
+  LanesTest() {
+    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    uri_ = "unix:" + directory_ + "/m";
+  }
+  ~LanesTest() override { std::filesystem::remove_all(directory_); }
+
+  void listen(Host& destination) {
+    const auto result = destination.migration.incoming(uri_, destination.descriptors);
+    ASSERT_TRUE(result.has_value()) << result.error().what();
+  }
+  schema::MigrationInfo move(Pair& pair) {
+    listen(pair.destination);
+    EXPECT_TRUE(pair.source.migrate(uri_).has_value());
+    const auto info = pair.finish();
+    EXPECT_TRUE(pair.source.guest.same_memory(pair.destination.guest));
+    return info;
+  }
+
+  /// A connection made by hand.
+  std::unique_ptr<channel::Channel> connect() {
+    const auto address = channel::parse_address(uri_, channel::Direction::outgoing);
+    NoDescriptors none;
+    channel::Interrupt never;
+    return channel::connect(*address, none, never).value();
+  }
+  static void introduce(channel::Channel& channel, std::uint8_t id, const Uuid& uuid = {}) {
+    Output hello;
+    wire::encode_multifd_hello(hello, {.uuid = uuid, .channel = id});
+    ASSERT_TRUE(channel.write(hello.data()));
+  }
+  static void begin_stream(channel::Channel& channel) {
+    Output header;
+    wire::encode_file_header(header);
+    ASSERT_TRUE(channel.write(header.data()));
+  }
+
+  std::string directory_;
+  std::string uri_;
+};
+
+struct MultifdCase {
+  std::uint8_t channels;
+  schema::MultiFDCompression compression;
+};
+
+class MultifdTest : public LanesTest, public ::testing::WithParamInterface<MultifdCase> {};
+
+TEST_P(MultifdTest, AGuestMovesWhileItWrites) {
+  Pair pair;
+  pair.set(multifd);
+  schema::MigrateSetParameters parameters;
+  parameters.multifd_channels = GetParam().channels;
+  parameters.multifd_compression = GetParam().compression;
+  pair.set(parameters);
+  pair.write_meanwhile(6);
+  const auto info = move(pair);
+  EXPECT_GE(info.ram->normal, 640);
+  EXPECT_GE(info.ram->duplicate, 161);
+  // SYNC packets alone are as many as there are end marks.
+  EXPECT_GE(info.ram->multifd_bytes, 3u * 1344 * GetParam().channels);
+  if (GetParam().compression == schema::MultiFDCompression::none)
+    EXPECT_GT(info.ram->multifd_bytes, static_cast<std::uint64_t>(info.ram->normal_bytes));
+  else
+    EXPECT_LT(info.ram->multifd_bytes,
+              static_cast<std::uint64_t>(info.ram->normal_bytes) / 2 + 20u * 1344 * GetParam().channels);
+  // Zero pages and the order of things are on the main channel.
+  EXPECT_LT(info.ram->transferred, info.ram->total / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Lanes, MultifdTest,
+                         ::testing::Values(MultifdCase{1, schema::MultiFDCompression::none},
+                                           MultifdCase{2, schema::MultiFDCompression::none},
+                                           MultifdCase{255, schema::MultiFDCompression::none},
+                                           MultifdCase{2, schema::MultiFDCompression::zlib},
+                                           MultifdCase{3, schema::MultiFDCompression::zstd}),
+                         [](const auto& instance) {
+                           return std::string(schema::to_string(instance.param.compression)) +
+                                  std::to_string(instance.param.channels);
+                         });
+
+TEST_F(LanesTest, MultifdWithAReturnPath) {
+  Pair pair;
+  pair.set(multifd);
+  pair.source.set(return_path);
+  move(pair);
+}
+
+TEST_F(LanesTest, MultifdWithUuid) {
+  Pair pair;
+  pair.set(multifd);
+  pair.source.guest.own_uuid = pair.destination.guest.own_uuid = Uuid{1, 2, 3};
+  move(pair);
+}
+
+TEST_F(LanesTest, MultifdCancelledAndStartedAgain) {
+  Pair pair;
+  pair.set(multifd);
+  pair.source.set(pause_before_switchover);
+  pair.write_meanwhile(1000);
+  listen(pair.destination);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  pair.source.recorder.wait_for("pre-switchover");
+  pair.source.migration.cancel();
+  pair.source.recorder.wait_for("cancelled");
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+
+  Host destination(kBlocks, RunState::inmigrate);
+  destination.set(multifd);
+  pair.source.set(pause_before_switchover, false);
+  uri_ += "2";
+  listen(destination);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  destination.recorder.wait_for("completed");
+  EXPECT_TRUE(pair.source.guest.same_memory(destination.guest));
+}
+
+TEST_F(LanesTest, MultifdRefusesAnotherGuestsChannelAndTheSourceGoesOn) {
+  Pair pair;
+  pair.set(multifd);
+  pair.source.guest.own_uuid = Uuid{1};
+  pair.destination.guest.own_uuid = Uuid{2};
+  listen(pair.destination);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  pair.destination.recorder.wait_for("exit 1");
+  pair.source.recorder.wait_for("failed");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("is of a guest with another UUID"));
+  pair.source.migration.wait_until_idle();
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+  EXPECT_FALSE(pair.source.guest.tracker.running());
+}
+
+TEST_F(LanesTest, MultifdRefusesMoreChannelsThanExpected) {
+  Pair pair;
+  pair.set(multifd);
+  schema::MigrateSetParameters parameters;
+  parameters.multifd_channels = 1;
+  ASSERT_TRUE(pair.destination.migration.set_parameters(parameters).has_value());
+  listen(pair.destination);
+  // Channel 1 of 2 first: whatever the timing, it is not welcome.
+  const auto main = connect();
+  begin_stream(*main);
+  const auto channel = connect();
+  introduce(*channel, 1);
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("multifd channel 1 arrives, 1 are expected"));
+}
+
+TEST_F(LanesTest, MultifdRefusesAChannelThatArrivesTwice) {
+  Pair pair;
+  pair.set(multifd);
+  listen(pair.destination);
+  const auto first = connect();
+  introduce(*first, 1);
+  const auto second = connect();
+  introduce(*second, 1);
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("multifd channel 1 arrives twice"));
+}
+
+TEST_F(LanesTest, MultifdRefusesTwoMainChannels) {
+  Pair pair;
+  pair.set(multifd);
+  listen(pair.destination);
+  const auto first = connect();
+  begin_stream(*first);
+  const auto second = connect();
+  begin_stream(*second);
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("second main channel"));
+}
+
+TEST_F(LanesTest, MultifdNoticesAChannelThatDiesBeforeTheOthersHaveArrived) {
+  Pair pair;
+  pair.set(multifd);
+  listen(pair.destination);
+  connect();
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("the stream ends after 0"));
+}
+
+TEST_F(LanesTest, MultifdRefusesPagesBeforeTheListOfBlocks) {
+  Pair pair;
+  pair.set(multifd);
+  listen(pair.destination);
+  const auto main = connect();
+  begin_stream(*main);
+  const auto first = connect();
+  introduce(*first, 0);
+  const auto second = connect();
+  introduce(*second, 1);
+  wire::MultifdPacket packet;
+  packet.set_block("low");
+  packet.normal_pages = 1;
+  packet.data_size = 4096;
+  std::array<std::byte, wire::MultifdPacket::header_size> header;
+  wire::encode_multifd_packet(packet, header);
+  ASSERT_TRUE(second->write(header));
+  pair.destination.recorder.wait_for("exit 1");
+  EXPECT_THAT(pair.destination.recorder.failure(),
+              HasSubstr("multifd channel 1: pages arrive before the list of RAM blocks"));
+}
+
+TEST_F(LanesTest, ADestinationWithoutMultifdEndsTheAttempt) {
+  Pair pair;
+  pair.source.set(multifd);
+  listen(pair.destination);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  pair.source.recorder.wait_for("active");
+  // It waits for a channel to be taken, or writes to one nobody reads.
+  pair.source.migration.cancel();
+  pair.source.recorder.wait_for("cancelled");
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+}
+
+/// A destination that takes all connections of a source and reads nothing.
+class DeafDestination {
+ public:
+  explicit DeafDestination(const std::string& uri, int connections) {
+    const auto address = channel::parse_address(uri, channel::Direction::incoming);
+    NoDescriptors none;
+    listener_ = channel::listen(*address, none, connections).value();
+  }
+  void accept(int connections) {
+    for (int i = 0; i < connections; ++i) channels_.push_back(listener_->accept().value());
+  }
+  std::vector<std::unique_ptr<channel::Channel>>& channels() { return channels_; }
+
+ private:
+  std::unique_ptr<channel::Listener> listener_;
+  std::vector<std::unique_ptr<channel::Channel>> channels_;
+};
+
+const std::vector<BlockSize> kLarge = {{"ram", 8192}};
+
+TEST_F(LanesTest, ADeadChannelEndsTheAttemptAndTheGuestRunsOn) {
+  Pair pair(kLarge);
+  pair.source.set(multifd);
+  DeafDestination destination(uri_, 3);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  destination.accept(3);
+  pair.source.recorder.wait_for("active");
+  destination.channels()[2]->shutdown();
+  pair.source.recorder.wait_for("failed");
+  EXPECT_THAT(*pair.source.migration.info().error_desc, HasSubstr("Unable to write to socket"));
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+  EXPECT_FALSE(pair.source.guest.tracker.running());
+}
+
+TEST_F(LanesTest, AStalledChannelCanBeGivenUp) {
+  Pair pair(kLarge);
+  pair.source.set(multifd);
+  DeafDestination destination(uri_, 3);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  destination.accept(3);
+  pair.source.recorder.wait_for("active");
+  pair.source.migration.cancel();
+  pair.source.recorder.wait_for("cancelled");
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+}
+
+TEST_F(LanesTest, MultifdNeedsATransportOfSeveralConnections) {
+  Pair pair;
+  pair.source.set(multifd);
+  ASSERT_TRUE(pair.source.migrate("exec:cat > /dev/null").has_value());
+  pair.source.recorder.wait_for("failed");
+  EXPECT_EQ(*pair.source.migration.info().error_desc, "multifd is not supported by current protocol");
+}
+
+TEST_F(LanesTest, XbzrleSendsWhatChanged) {
+  Pair pair;
+  pair.source.set(xbzrle);
+  pair.write_meanwhile(6);
+  const auto info = move(pair);
+  const auto& figures = *info.xbzrle_cache;
+  EXPECT_EQ(figures.cache_size, 64u << 20);
+  EXPECT_GT(figures.cache_miss, 200);  // the second pass has nothing to start from
+  EXPECT_GT(figures.pages, 800);
+  EXPECT_GT(figures.bytes, 0);
+  EXPECT_LT(figures.bytes, figures.pages * 40 + figures.overflow * 4096);
+}
+
+TEST_F(LanesTest, XbzrleWithOneSlotAndResizedMeanwhile) {
+  Pair pair;
+  pair.source.set(xbzrle);
+  schema::MigrateSetParameters parameters;
+  parameters.xbzrle_cache_size = 4096;
+  pair.set(parameters);
+  pair.write_meanwhile(8);
+  auto meanwhile = std::move(pair.source.guest.tracker.on_collect);
+  int round = 0;
+  pair.source.guest.tracker.on_collect = [&] {
+    schema::MigrateSetParameters change;
+    change.xbzrle_cache_size = 4096u << (++round % 14);
+    EXPECT_TRUE(pair.source.migration.set_parameters(change).has_value());
+    meanwhile();
+  };
+  move(pair);
+}
+
+TEST_F(LanesTest, CompressedPages) {
+  for (const bool wait : {true, false}) {
+    Pair pair;
+    pair.set(compress);
+    schema::MigrateSetParameters parameters;
+    parameters.compress_threads = 3;
+    parameters.compress_level = 6;
+    parameters.compress_wait_thread = wait;
+    pair.set(parameters);
+    pair.write_meanwhile(6);
+    const auto info = move(pair);
+    const auto& figures = *info.compression;
+    EXPECT_EQ(wait, figures.busy == 0);
+    EXPECT_GT(figures.pages, 0);
+    EXPECT_GT(figures.compressed_size, figures.pages * 12);
+    EXPECT_LT(figures.compressed_size, figures.pages * 4100);
+    EXPECT_GE(info.ram->normal,
+              2);  // the first page of each block but the small one, and what does not shrink
+    uri_ += "2";
+  }
+}
+
+TEST_F(LanesTest, CompressedPagesAndDeltas) {
+  Pair pair;
+  pair.set(compress);
+  pair.source.set(xbzrle);
+  pair.write_meanwhile(6);
+  const auto info = move(pair);
+  EXPECT_GT(info.compression->pages, 0);
+  EXPECT_GT(info.xbzrle_cache->pages, 0);
+}
+
+TEST_F(LanesTest, ADestinationWithoutCompressRefusesCompressedPages) {
+  Pair pair;
+  pair.source.set(compress);
+  pair.source.set(return_path);
+  listen(pair.destination);
+  ASSERT_TRUE(pair.source.migrate(uri_).has_value());
+  pair.destination.recorder.wait_for("exit 1");
+  pair.source.recorder.wait_for("failed");
+  EXPECT_THAT(pair.destination.recorder.failure(), HasSubstr("set the capability 'compress' on both sides"));
+  EXPECT_EQ(pair.source.guest.run_state(), RunState::running);
+}
+
+}  // namespace
+}  // namespace godwit::engine

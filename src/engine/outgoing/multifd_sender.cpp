@@ -1,0 +1,172 @@
+#include "engine/outgoing/multifd_sender.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/fail.h"
+#include "base/thread.h"
+#include "engine/outgoing/multifd_channel.h"
+
+namespace godwit::engine {
+
+/// One channel: a slot where the migration thread puts the next job while the thread writes the one before.
+struct MultifdSender::DataChannel {
+  explicit DataChannel(MultifdChannelWriter given) : writer(std::move(given)) {}
+
+  MultifdChannelWriter writer;  ///< the thread's
+  Job slot;
+  bool full = false;
+  bool sync_wanted = false;
+  std::uint64_t sync_number = 0;  ///< of the packet
+  std::condition_variable wake;
+  std::jthread thread;
+};
+
+MultifdSender::MultifdSender(MultifdSettings settings, RamCounters& counters)
+    : settings_(settings), counters_(counters) {}
+
+MultifdSender::~MultifdSender() {
+  close();
+}
+
+void MultifdSender::close() noexcept {
+  shutdown();
+  for (const auto& channel : channels_) channel->thread.join();
+  std::lock_guard lock(mutex_);
+  channels_.clear();
+}
+
+Result<> MultifdSender::connect(const Open& open, std::function<void()> on_failure) {
+  on_failure_ = std::move(on_failure);
+  for (unsigned id = 0; id < settings_.channels; ++id) {
+    auto connected = open();
+    if (!connected) return fail(std::move(connected).error().in(fmt::format("multifd channel {}", id)));
+    auto opened = MultifdChannelWriter::make(*std::move(connected), settings_, static_cast<std::uint8_t>(id));
+    if (!opened) return fail(std::move(opened).error().in(fmt::format("multifd channel {}", id)));
+    std::lock_guard lock(mutex_);
+    if (stopped_) return failed();
+    DataChannel& channel = *channels_.emplace_back(std::make_unique<DataChannel>(*std::move(opened)));
+    channel.thread =
+        start_thread(fmt::format("multifd-send-{}", id), [this, &channel](std::stop_token) { run(channel); });
+  }
+  return {};
+}
+
+Result<> MultifdSender::add(const RamBlock& block, std::uint64_t page) {
+  wire::MultifdPacket& packet = filling_.packet;
+  if (filling_.block != &block && packet.normal_pages > 0) GODWIT_TRY(hand_over());
+  if (packet.normal_pages == 0) {
+    filling_.block = &block;
+    packet.set_block(block.name);
+    promised_ += wire::MultifdPacket::header_size;
+  }
+  packet.offsets[packet.normal_pages++] = page * page_size;
+  promised_ += page_size;
+  return packet.normal_pages == wire::MultifdPacket::page_limit ? hand_over() : Result<>{};
+}
+
+/// Gives the packet to the next channel that can take it.
+Result<> MultifdSender::hand_over() {
+  filling_.packet.number = packets_++;
+  std::unique_lock lock(mutex_);
+  const auto next_free = [this] {
+    for (std::size_t i = 0; i < channels_.size(); ++i) {
+      const std::size_t candidate = (next_channel_ + i) % channels_.size();
+      if (channels_[candidate]->full) continue;
+      next_channel_ = candidate;
+      return true;
+    }
+    return false;
+  };
+  progress_.wait(lock, [&] { return stopped_ || next_free(); });
+  if (stopped_) return failed();
+  DataChannel& channel = *channels_[next_channel_];
+  next_channel_ = (next_channel_ + 1) % channels_.size();
+  std::swap(channel.slot, filling_);
+  channel.full = true;
+  channel.wake.notify_one();
+  lock.unlock();
+  filling_.packet.normal_pages = 0;
+  return {};
+}
+
+Result<> MultifdSender::synchronize() {
+  if (filling_.packet.normal_pages > 0) GODWIT_TRY(hand_over());
+  std::unique_lock lock(mutex_);
+  for (const auto& channel : channels_) {
+    channel->sync_wanted = true;
+    channel->sync_number = packets_++;
+    channel->wake.notify_one();
+  }
+  progress_.wait(lock, [this] {
+    return stopped_ ||
+           std::ranges::none_of(channels_, [](const auto& channel) { return channel->sync_wanted; });
+  });
+  if (stopped_) return failed();
+  return {};
+}
+
+void MultifdSender::run(DataChannel& channel) {
+  Job job;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    channel.wake.wait(lock, [&] { return stopped_ || channel.full || channel.sync_wanted; });
+    if (stopped_) return;
+    // The job first: SYNC stands behind all pages.
+    const bool pages = channel.full;
+    const std::uint64_t sync_number = channel.sync_number;
+    if (pages) {
+      std::swap(job, channel.slot);
+      channel.full = false;
+      progress_.notify_one();
+    }
+    lock.unlock();
+    const std::uint64_t raw =
+        pages ? wire::MultifdPacket::header_size + job.packet.normal_pages * page_size : std::uint64_t{0};
+    const auto written =
+        pages ? channel.writer.write(job.packet, *job.block) : channel.writer.synchronize(sync_number);
+    if (!written) return fail_all(written.error());
+    written_ += written->bytes;
+    promised_ -= raw;
+    counters_.multifd_bytes += written->bytes;
+    if (written->copied) ++counters_.missed_zero_copy;
+    lock.lock();
+    if (!pages) {
+      channel.sync_wanted = false;
+      progress_.notify_one();
+    }
+  }
+}
+
+void MultifdSender::fail_all(Error error) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopped_ || error_) return;
+    error_ = std::move(error);
+  }
+  shutdown();
+  on_failure_();
+}
+
+void MultifdSender::shutdown() noexcept {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  for (const auto& channel : channels_) {
+    channel->writer.shutdown();
+    channel->wake.notify_one();
+  }
+  progress_.notify_all();
+}
+
+std::optional<Error> MultifdSender::error() const {
+  std::lock_guard lock(mutex_);
+  return error_;
+}
+
+/// With the lock held.
+std::unexpected<Error> MultifdSender::failed() const {
+  return error_ ? fail(*error_) : fail("The multifd channels were shut down");
+}
+
+}  // namespace godwit::engine
