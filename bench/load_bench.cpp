@@ -30,7 +30,7 @@ bool send(channel::Channel& channel, const RamBlock& block) {
   wire::encode_end_of_section(out.pending());
   PageBatch batch;
   for (std::uint64_t page = 0; page < block.pages(); page += PageBatch::capacity) {
-    batch.begin(block, page != 0);
+    batch.begin(block);
     for (std::uint64_t i = 0; i < PageBatch::capacity; ++i) batch.add_normal(page + i);
     if (!batch.write(out)) return false;
   }

@@ -218,6 +218,8 @@ Result<> Migration::Implementation::start_postcopy() const {
     return fail("Enable postcopy with migrate_set_capability before the start of migration");
   if (outgoing_status_.status() == Status::none)
     return fail("Postcopy must be started after migration has been started");
+  if (settings_.has(Capability::multifd))
+    return fail("Postcopy of a migration with multifd is not built yet (docs/status.md lists what is)");
   if (auto attempt = outgoing()) attempt->start_postcopy();
   return {};
 }
@@ -272,7 +274,7 @@ Result<channel::Address> Migration::Implementation::address_to_listen_on(std::st
 
 Result<std::unique_ptr<channel::Listener>> Migration::Implementation::listen(
     const channel::Address& address, DescriptorSource& descriptors) const {
-  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, 16));
+  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, std::max(16, 1 + settings_.parameters().multifd_channels)));
   return engine::secure(std::move(listener), settings_, options_.tls);
 }
 

@@ -17,8 +17,8 @@ FILL_MIB, HOT_MIB = 48, 16
 ROUNDS = int(os.environ.get("GODWIT_ROUNDS", "100"))
 
 
-@unittest.skipUnless(vmm.have_kvm(), "SKIP: /dev/kvm is missing")
-class RunningGuest(unittest.TestCase):
+class Guests(unittest.TestCase):
+    """Witness guests, and what must be true of them."""
     accelerator = "kvm"
 
     def setUp(self):
@@ -62,6 +62,9 @@ class RunningGuest(unittest.TestCase):
         self.assertTrue(vm.guest.hot_set_is_consistent())
         vm.qmp.command("cont")
 
+
+@unittest.skipUnless(vmm.have_kvm(), "SKIP: /dev/kvm is missing")
+class RunningGuest(Guests):
     def move(self, source, destination):
         source.qmp.events.clear()  # it may have been a destination before
         source.qmp.command("migrate", uri=self.uri)

@@ -166,6 +166,11 @@ int cut(const std::string& name, Seeds& seeds) {
     seeds.add("inspect", bytes);
     return 0;
   }
+  if (name.contains("-channel")) {
+    const auto method = static_cast<char>(name.contains("zlib") ? 1 : name.contains("zstd") ? 2 : 0);
+    seeds.add("multifd", bytes, std::string_view(&method, 1));
+    return 0;
+  }
   const auto description = wire::parse_description(wire::test::description_of(bytes));
   Cutter cutter(description ? *description : wire::StreamDescription{}, seeds);
   const wire::WalkOptions options = wire::test::options_of(name);
