@@ -36,6 +36,14 @@ class Channel {
     return write(std::span(&part, 1));
   }
 
+  /// Like write(), but the kernel may go on reading the bytes where they are until finish_zero_copy() has
+  /// returned: what they are changed to meanwhile may be sent. Where that is not possible they are copied, as
+  /// by write().
+  virtual Result<> write_zero_copy(std::span<const iovec> parts) { return write(parts); }
+  /// Waits until the kernel has let go of them. True if none since the last call were copied. Belongs to the
+  /// writing thread.
+  virtual Result<bool> finish_zero_copy() { return false; }
+
   /// Waits for at least one byte and reads what is there, at most the room in `parts`, filling them in order.
   /// 0 is the end of the stream (or no room at all).
   virtual Result<std::size_t> read(std::span<const iovec> parts) = 0;

@@ -129,6 +129,20 @@ Result<std::size_t> SocketChannel::read(std::span<const iovec> parts) {
   }
 }
 
+Result<> SocketChannel::write_zero_copy(std::span<const iovec> parts) {
+  if (shut_down_.load(std::memory_order_relaxed)) return write_failed(EPIPE);
+  if (!zero_copy_) zero_copy_.emplace(socket_.get(), shut_down_);
+  if (const auto sent = zero_copy_->send(parts); !sent) return write_failed(sent.error());
+  return {};
+}
+
+Result<bool> SocketChannel::finish_zero_copy() {
+  if (!zero_copy_) return true;
+  const auto finished = zero_copy_->finish();
+  if (!finished) return std::unexpected(write_failed(finished.error()).error());
+  return *finished;
+}
+
 void SocketChannel::shutdown() noexcept {
   shut_down_.store(true, std::memory_order_relaxed);
   ::shutdown(socket_.get(), SHUT_RDWR);

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/system.h"
 #include "channel/channel.h"
+#include "channel/zero_copy.h"
 
 namespace godwit::channel {
 
@@ -25,6 +27,8 @@ class SocketChannel final : public Channel {
   using Channel::write;
   Result<> write(std::span<const iovec> parts) override;
   Result<std::size_t> read(std::span<const iovec> parts) override;
+  Result<> write_zero_copy(std::span<const iovec> parts) override;
+  Result<bool> finish_zero_copy() override;
   void shutdown() noexcept override;
   Result<> finish_writing() override;
   Result<bool> wait_for_peer_close(std::chrono::milliseconds timeout) override;
@@ -49,6 +53,7 @@ class SocketChannel final : public Channel {
   std::chrono::milliseconds patience_{0};
   // Set before the socket is shut down, read after a call on it has returned: the kernel orders the two.
   std::atomic<bool> shut_down_{false};
+  std::optional<ZeroCopySender> zero_copy_;  ///< once somebody asked for it
 };
 
 }  // namespace godwit::channel

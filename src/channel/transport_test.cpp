@@ -1,4 +1,5 @@
 // The same promises, kept by every transport that can be joined to itself in one process.
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <sys/stat.h>
@@ -129,6 +130,26 @@ TEST_P(TransportTest, EndOfStreamIsZeroAgainAndAgain) {
   EXPECT_EQ(pair.destination->read(bytes).value(), 5U);
   EXPECT_EQ(pair.destination->read(bytes).value(), 0U);
   EXPECT_EQ(pair.destination->read(bytes).value(), 0U);
+}
+
+TEST_P(TransportTest, BytesMayBeLentToTheKernel) {
+  Bytes sent = random_bytes(8 * mebibyte, 1);
+  auto pair = make_pair();
+  Result<> written;
+  Result<bool> finished;
+  {
+    const auto writer = start_thread("writer", [&](const std::stop_token&) {
+      const std::array parts{iovec{sent.data(), 5000}, iovec{sent.data() + 5000, sent.size() - 5000}};
+      written = pair.source->write_zero_copy(parts);
+      if (written) finished = pair.source->finish_zero_copy();
+      if (finished) written = pair.source->finish_writing();
+    });
+    const auto received = read_randomly(*pair.destination, sent.size(), 3);
+    ASSERT_TRUE(received.has_value()) << received.error().what();
+    EXPECT_TRUE(*received == sent);
+  }
+  EXPECT_TRUE(written.has_value()) << written.error().what();
+  EXPECT_TRUE(finished.has_value()) << finished.error().what();  // copied or not: the kernel may choose
 }
 
 TEST_P(TransportTest, EmptyCallsDoNothing) {

@@ -13,7 +13,7 @@ using enum Capability;
 constexpr Capability kBuilt[] = {
     events,       return_path, pause_before_switchover, late_block_activate, x_ignore_shared, validate_uuid,
     postcopy_ram, release_ram, postcopy_blocktime,      postcopy_preempt,    auto_converge,   multifd,
-    xbzrle,       compress};
+    xbzrle,       compress,    zero_copy_send};
 
 /// In the order in which the combination is checked and named.
 constexpr Capability kNotWithBackgroundSnapshot[] = {postcopy_ram,

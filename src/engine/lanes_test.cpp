@@ -163,6 +163,20 @@ TEST_F(LanesTest, MultifdWithAReturnPath) {
   move(pair);
 }
 
+TEST_F(LanesTest, MultifdWithoutACopyWhereTheKernelCan) {
+  Pair pair;
+  pair.set(multifd);
+  pair.source.set(zero_copy_send);
+  pair.write_meanwhile(4);
+  const auto info = move(pair);
+  // A unix socket cannot, and each synchronisation says so.
+  EXPECT_GT(info.ram->dirty_sync_missed_zero_copy, 0u);
+  schema::MigrateSetParameters parameters;
+  parameters.multifd_compression = schema::MultiFDCompression::zlib;
+  EXPECT_EQ(pair.source.migration.set_parameters(parameters).error().what(),
+            "Zero copy only available for non-compressed non-TLS multifd migration");
+}
+
 TEST_F(LanesTest, MultifdWithUuid) {
   Pair pair;
   pair.set(multifd);
@@ -196,6 +210,7 @@ TEST_F(LanesTest, MultifdCancelledAndStartedAgain) {
 TEST_F(LanesTest, MultifdRefusesAnotherGuestsChannelAndTheSourceGoesOn) {
   Pair pair;
   pair.set(multifd);
+  pair.source.set(return_path);  // else so small a guest may be given away before it is refused
   pair.source.guest.own_uuid = Uuid{1};
   pair.destination.guest.own_uuid = Uuid{2};
   listen(pair.destination);

@@ -33,7 +33,13 @@ Result<MultifdChannelWriter::Written> MultifdChannelWriter::write(wire::MultifdP
   }
   packet.set_flags(false, method_);
   wire::encode_multifd_packet(packet, *header_);
-  GODWIT_TRY(channel_->write(parts_));
+  if (zero_copy_) {
+    GODWIT_TRY(channel_->write(*header_));
+    GODWIT_TRY(channel_->write_zero_copy(std::span(parts_).subspan(1)));
+    lent_ = true;
+  } else {
+    GODWIT_TRY(channel_->write(parts_));
+  }
   return Written{.bytes = header_->size() + packet.data_size};
 }
 
@@ -55,7 +61,12 @@ Result<MultifdChannelWriter::Written> MultifdChannelWriter::synchronize(std::uin
   packet.set_flags(true, method_);
   wire::encode_multifd_packet(packet, *header_);
   GODWIT_TRY(channel_->write(*header_));
-  return Written{.bytes = header_->size()};
+  Written written{.bytes = header_->size()};
+  if (std::exchange(lent_, false)) {
+    GODWIT_ASSIGN(const bool clean, channel_->finish_zero_copy());
+    written.copied = !clean;
+  }
+  return written;
 }
 
 }  // namespace godwit::engine

@@ -47,6 +47,7 @@ class MultifdChannelWriter {
   std::unique_ptr<channel::Channel> channel_;
   wire::MultifdMethod method_;
   bool zero_copy_;
+  bool lent_ = false;  ///< the kernel may still read guest memory
   std::unique_ptr<wire::MultifdCompressor> compressor_;
   std::unique_ptr<std::array<std::byte, wire::MultifdPacket::header_size>> header_ =
       std::make_unique<std::array<std::byte, wire::MultifdPacket::header_size>>();
