@@ -274,7 +274,8 @@ Result<channel::Address> Migration::Implementation::address_to_listen_on(std::st
 
 Result<std::unique_ptr<channel::Listener>> Migration::Implementation::listen(
     const channel::Address& address, DescriptorSource& descriptors) const {
-  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors, std::max(16, 1 + settings_.parameters().multifd_channels)));
+  GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors,
+                                               std::max(16, 1 + settings_.parameters().multifd_channels)));
   return engine::secure(std::move(listener), settings_, options_.tls);
 }
 

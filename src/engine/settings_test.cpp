@@ -42,8 +42,9 @@ TEST(Capabilities, ExclusionsHaveTheTextsClientsKnow) {
 
 TEST(Capabilities, WhatIsNotBuiltRefusesToBeEnabledAndSaysSo) {
   for (const auto& entry : Capabilities().list()) {
-    const std::string text =
-        refusal({{multifd, entry.capability == zero_copy_send}, {entry.capability, true}});
+    const std::string text = refusal({{multifd, entry.capability == zero_copy_send},
+                                      {postcopy_ram, entry.capability == postcopy_preempt},
+                                      {entry.capability, true}});
     EXPECT_EQ(text.empty(), is_built(entry.capability))
         << schema::to_string(entry.capability) << ": " << text;
   }

@@ -29,8 +29,8 @@ struct RamCounters {
   Counter downtime_bytes{0};
   Counter postcopy_bytes{0};
   Counter postcopy_requests{0};  ///< page requests received
-  Counter multifd_bytes{0};     ///< not part of transferred_bytes
-  Counter missed_zero_copy{0};  ///< synchronisations of channels in which bytes were copied all the same
+  Counter multifd_bytes{0};      ///< not part of transferred_bytes
+  Counter missed_zero_copy{0};   ///< synchronisations of channels in which bytes were copied all the same
   std::atomic<double> mbps{0};
 
   std::uint64_t pages_sent() const { return zero_pages + normal_pages + encoded_pages; }

@@ -114,8 +114,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     postcopy_ =
         std::make_unique<IncomingPostcopy>(context_, capabilities, channel_, urgent_channel_, listener_);
   }
-  postcopy_->set_input(std::make_unique<channel::ChannelInput>(
-      channel, channel::ChannelInput::default_window, already_read_));
+  postcopy_->set_input(
+      std::make_unique<channel::ChannelInput>(channel, channel::ChannelInput::default_window, already_read_));
   // A descriptor is connected from the start, and a command runs from the start: what tells that a migration
   // begins is the first byte. An error shows again below.
   if (!listener_.multi_channel()) static_cast<void>(postcopy_->input().need(1));
@@ -146,8 +146,9 @@ Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabi
   loader.ram().join(*multifd_);
   multifd_->start(loader.ram());
   auto loaded = loader.load(postcopy_->input());
-  if (auto broken = multifd_->error(); broken && !loaded) loaded = fail(*std::move(broken));  // what came first
-  multifd_->close();  // its threads use the loader
+  if (auto broken = multifd_->error(); broken && !loaded)
+    loaded = fail(*std::move(broken));  // what came first
+  multifd_->close();                    // its threads use the loader
   return loaded;
 }
 

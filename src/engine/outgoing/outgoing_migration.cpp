@@ -97,9 +97,8 @@ void OutgoingMigration::finish_completed() {
   statistics.total_ms = to_ms(now - Nanoseconds(statistics.started_ns.load()));
   const std::int64_t moving_ms = statistics.total_ms - statistics.setup_ms;
   if (moving_ms > 0)
-    statistics.ram.mbps =
-        static_cast<double>(session_.bytes_before + session_.bytes_sent()) * 8.0 /
-        static_cast<double>(moving_ms) / 1000.0;
+    statistics.ram.mbps = static_cast<double>(session_.bytes_before + session_.bytes_sent()) * 8.0 /
+                          static_cast<double>(moving_ms) / 1000.0;
   session_.ram.stop();
   session_.auto_converge.reset();
   session_.close_channels();

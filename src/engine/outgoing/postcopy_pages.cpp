@@ -66,14 +66,14 @@ void PostcopyPages::set_missing(std::size_t block, DirtyBitmap missing) {
   counters_.dirty_pages = left_;
 }
 
-Result<bool> PostcopyPages::send(PageLane& lane, const WantedPages& wanted) {
+Result<bool> PostcopyPages::send(PageConnection& connection, const WantedPages& wanted) {
   const std::uint64_t end = wanted.pages.first + wanted.pages.count;
   bool any = false;
   for (std::uint64_t page = wanted.pages.first; page < end;) {
     PageRange run = missing_[wanted.block].next_run(page, PageBatch::capacity);
     if (run.count == 0 || run.first >= end) break;
     run.count = std::min(run.count, end - run.first);
-    GODWIT_TRY(send_run(lane, wanted.block, run, true));
+    GODWIT_TRY(send_run(connection, wanted.block, run, true));
     page = run.first + run.count;
     any = true;
   }
@@ -92,7 +92,7 @@ bool PostcopyPages::is_begun(const WantedPages& wanted) const {
          wanted.pages.first < begun_->pages.first + begun_->pages.count;
 }
 
-Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool in_pieces) {
+Result<> PostcopyPages::send_next(PageConnection& connection, std::uint64_t most_pages, bool in_pieces) {
   PageRange run;
   while ((run = missing_[block_].next_run(page_, most_pages)).count == 0) {
     page_ = 0;
@@ -100,7 +100,7 @@ Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool
   }
   const std::uint64_t step = host_page_pages(block_);
   if (step == 1) {
-    GODWIT_TRY(send_run(lane, block_, run, false));
+    GODWIT_TRY(send_run(connection, block_, run, false));
     page_ = run.first + run.count;
     return {};
   }
@@ -108,7 +108,7 @@ Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool
   do {
     run = missing_[block_].next_run(run.first, in_pieces ? most_pages : PageBatch::capacity);
     run.count = std::min(run.count, end - run.first);
-    GODWIT_TRY(send_run(lane, block_, run, false));
+    GODWIT_TRY(send_run(connection, block_, run, false));
     run.first += run.count;
   } while (!in_pieces && run.first < end);
   page_ = run.first;
@@ -117,9 +117,12 @@ Result<> PostcopyPages::send_next(PageLane& lane, std::uint64_t most_pages, bool
   return {};
 }
 
-Result<> PostcopyPages::send_run(PageLane& lane, std::size_t block_index, PageRange run, bool requested) {
+Result<> PostcopyPages::send_run(PageConnection& connection, std::size_t block_index, PageRange run,
+                                 bool requested) {
   const RamBlock& block = blocks_[block_index];
-  batch_.begin(block, lane.last_block == &block);
+  if (connection.last_block != &block)
+    batch_.forget_block();  // the batch may have written to the other connection
+  batch_.begin(block);
   for (std::uint64_t page = run.first; page < run.first + run.count; ++page) {
     // Somebody waits for a requested page: no questions about its neighbourhood.
     const bool look = requested || holds_data(block_index, page);
@@ -132,13 +135,13 @@ Result<> PostcopyPages::send_run(PageLane& lane, std::size_t block_index, PageRa
   missing_[block_index].clear_range(run);
   left_ -= run.count;
   counters_.dirty_pages = left_;
-  const std::uint64_t before = lane.out->bytes();
-  GODWIT_TRY(batch_.write(*lane.out));
-  lane.last_block = &block;
+  const std::uint64_t before = connection.out->bytes();
+  GODWIT_TRY(batch_.write(*connection.out));
+  connection.last_block = &block;
   counters_.zero_pages += batch_.zero_pages();
   counters_.normal_pages += batch_.normal_pages();
-  counters_.transferred_bytes += lane.out->bytes() - before;
-  counters_.postcopy_bytes += lane.out->bytes() - before;
+  counters_.transferred_bytes += connection.out->bytes() - before;
+  counters_.postcopy_bytes += connection.out->bytes() - before;
   if (release_) GODWIT_TRY(memory::discard_pages(block, run));
   return {};
 }

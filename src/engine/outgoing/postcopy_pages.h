@@ -20,7 +20,7 @@ namespace godwit::engine {
 
 /// A connection that carries pages, and what its last page was of: records of the same block do not repeat
 /// its name.
-struct PageLane {
+struct PageConnection {
   StreamWriter* out = nullptr;
   const RamBlock* last_block = nullptr;
 };
@@ -43,16 +43,16 @@ class PostcopyPages {
 
   /// Sends what was not sent yet of some host pages, in one piece or several. The background goes on behind
   /// them. False: all were sent before.
-  Result<bool> send(PageLane& lane, const WantedPages& wanted);
+  Result<bool> send(PageConnection& connection, const WantedPages& wanted);
   /// Sends the next of the rest: `most_pages` small ones, or one host page whole. With `in_pieces` a host
-  /// page takes several calls, and pages on another lane may go between them. Not to be called when all are
-  /// sent.
-  Result<> send_next(PageLane& lane, std::uint64_t most_pages, bool in_pieces);
-  /// A part of one of these was sent by send_next(): the rest has to follow on the same lane.
+  /// page takes several calls, and pages on another connection may go between them. Not to be called when all
+  /// are sent.
+  Result<> send_next(PageConnection& connection, std::uint64_t most_pages, bool in_pieces);
+  /// A part of one of these was sent by send_next(): the rest has to follow on the same connection.
   bool is_begun(const WantedPages& wanted) const;
 
  private:
-  Result<> send_run(PageLane& lane, std::size_t block, PageRange run, bool requested);
+  Result<> send_run(PageConnection& connection, std::size_t block, PageRange run, bool requested);
   bool holds_data(std::size_t block, std::uint64_t page);
   std::uint64_t host_page_pages(std::size_t block) const { return blocks_[block].host_page_size / page_size; }
 

@@ -242,9 +242,9 @@ Result<> PostcopyPhase::answer(const wire::PageRequest& request) {
   ++session_.statistics.ram.postcopy_requests;
   GODWIT_ASSIGN(const WantedPages wanted, requests_.resolve(request));
   // What of a huge page has begun on the main channel ends there: its parts are collected for each channel.
-  PageLane& lane = urgent_.out && !pages_->is_begun(wanted) ? urgent_ : main_;
-  if (&lane == &main_ && !ended_) open_section();
-  GODWIT_ASSIGN(const bool sent, pages_->send(lane, wanted));
+  PageConnection& connection = urgent_.out && !pages_->is_begun(wanted) ? urgent_ : main_;
+  if (&connection == &main_ && !ended_) open_section();
+  GODWIT_ASSIGN(const bool sent, pages_->send(connection, wanted));
   if (!sent) {
     // It is on its way already; a destination asks again now and then, but not without end.
     const std::uint64_t limit = 4 * session_.statistics.ram.total_bytes / page_size + 65'536;

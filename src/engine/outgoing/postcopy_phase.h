@@ -61,8 +61,8 @@ class PostcopyPhase {
   OutgoingSession& session_;
   PageRequests requests_;
   std::optional<PostcopyPages> pages_;  ///< once the guest stands still
-  PageLane main_;
-  PageLane urgent_;  ///< for pages that are asked for; without a channel of their own: not used
+  PageConnection main_;
+  PageConnection urgent_;  ///< for pages that are asked for; without a channel of their own: not used
   bool section_open_ = false;
   bool ended_ = false;                  ///< everything was sent, EOF included
   bool completed_ = false;              ///< the destination has said that it has it

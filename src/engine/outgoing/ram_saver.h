@@ -39,8 +39,8 @@ class RamSaver {
   /// Ends dirty logging. Harmless when it does not run.
   void stop() noexcept;
 
-  /// The data of SECTION_START: the block list, without the end mark. `host_page_sizes`: with those that are not
-  /// the usual one.
+  /// The data of SECTION_START: the block list, without the end mark. `host_page_sizes`: with those that are
+  /// not the usual one.
   void encode_setup(Output& out, bool host_page_sizes = false) const;
 
   /// Collects what the guest wrote since. Returns the number of pages that became dirty.
