@@ -1,5 +1,6 @@
 #include "vm/process/serial_port.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -157,6 +158,7 @@ TEST_F(SerialPortTest, APeerThatNeverReadsCostsNoMemory) {
 }
 
 TEST_F(SerialPortTest, AFifoThatNobodyEmptiesHoldsNobodyAndLosesNothing) {
+  const auto keep_running = boost::asio::make_work_guard(loop_);
   ASSERT_EQ(::mkfifo(path().c_str(), 0600), 0);
   const UniqueFd reader(::open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   ASSERT_TRUE(reader);
@@ -201,6 +203,7 @@ TEST_F(SerialPortTest, WaitsForThePeerOnlySoLongAtTheEnd) {
 }
 
 TEST_F(SerialPortTest, AClientThatLeavesMakesRoom) {
+  const auto keep_running = boost::asio::make_work_guard(loop_);
   const auto port = open(Kind::unix_socket, true);
   bool ready = false;
   port->start([](std::span<const std::uint8_t>) {}, [&] { ready = true; });
