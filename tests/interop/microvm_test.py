@@ -105,8 +105,7 @@ class Moves(MicrovmTest):
         self.for_each_pair(lambda a, b: self.journey([a, b, a], cpus=2))
 
     def test_many_processors_at_work(self):
-        # QEMU 7.2's translator is no source for them: it loses pages that were written while several processors ran,
-        # towards itself too.
+        # QEMU 7.2's translator is no source for them: the guest arrives with old memory, at QEMU too.
         def is_source(side):
             return side.program != QEMU or side.accelerator != "tcg"
 
