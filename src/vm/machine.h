@@ -59,6 +59,8 @@ class Machine : public Guest {
 
   /// Bytes typed into COM1.
   virtual void serial_input(std::span<const std::uint8_t> bytes) = 0;
+  /// MachineConfig::serial_line has room again after it had none.
+  virtual void serial_line_ready() = 0;
 
   /// The vCPUs stop as soon as they can; does not wait for it.
   virtual void request_stop() = 0;

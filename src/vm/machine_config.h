@@ -49,6 +49,13 @@ struct MemoryBackend {
   std::uint64_t huge_page_size = 0;  ///< bytes; kind memfd with hugetlb=on, 0: ordinary pages
 };
 
+/// What a transmitter sends to; called on vCPU threads. Either function may be empty.
+struct SerialLine {
+  std::function<void(std::uint8_t)> transmit{};
+  /// False: the guest should wait with the next byte, until Machine::serial_line_ready().
+  std::function<bool()> has_room{};
+};
+
 struct MachineConfig {
   MachineKind kind = MachineKind::pc;
   std::string machine_name = "pc";               ///< the name as resolved, sent in the stream
@@ -64,8 +71,7 @@ struct MachineConfig {
   bool incoming = false;       ///< waits for a migration: starts in inmigrate
   bool start_stopped = false;  ///< -S
   bool lock_memory = false;    ///< -overcommit mem-lock=on
-  std::function<void(std::uint8_t)>
-      serial_output;  ///< COM1's transmitter; called on a vCPU thread; may be empty
+  SerialLine serial_line;      ///< COM1's
 };
 
 }  // namespace godwit::vm

@@ -63,6 +63,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   std::uint32_t read_port(std::uint16_t port, unsigned size) override;
   void write_port(std::uint16_t port, unsigned size, std::uint32_t value) override;
   void serial_input(std::span<const std::uint8_t> bytes) override { board_->serial_input(bytes); }
+  void serial_line_ready() override { board_->serial_line_ready(); }
   void request_stop() override { vcpus_.request_stop(); }
   void shut_down() override;
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -162,6 +163,33 @@ class Machine:
         first = self.console.lines[-1][2]
         while self.console.lines[-1][2] < first + count:
             self.wait_for_lines(1)
+
+
+class OtherProcessors:
+    """What the processors that the first one started have counted (payload with SMP=1), wherever the guest is."""
+
+    PAGES = 0x20000
+
+    def __init__(self, cpus):
+        self.counts = [0] * (cpus - 1)
+
+    def look(self, machine):
+        """Until each has counted on."""
+        end = time.monotonic() + vmm.DEADLINE_S
+        while True:
+            started, = struct.unpack("<I", machine.vm.read(self.PAGES, 4))
+            records = [struct.unpack("<III", machine.vm.read(self.PAGES + 0x1000 * (i + 1), 12))
+                       for i in range(len(self.counts))]
+            if any(errors for _, _, errors in records):
+                raise Failure("a processor counted wrongly: %r" % records)
+            counts = [count for count, _, _ in records]
+            if any(now < before for now, before in zip(counts, self.counts)):
+                raise Failure("a processor counts from the start: %r, then %r" % (self.counts, counts))
+            if started == len(counts) and all(now > before for now, before in zip(counts, self.counts)):
+                self.counts = counts
+                return
+            if time.monotonic() > end:
+                raise Failure("%d processors have started; they counted %r, then %r" % (started, self.counts, counts))
 
 
 def move(source, destination, uri, return_path=False):

@@ -50,6 +50,7 @@ class Board : public Bus {
   /// Once, before anything else but chip_options(), if there are some. They outlive the board's use.
   virtual void use_chips(InterruptChips& chips) { (void)chips; }
   virtual void serial_input(std::span<const std::uint8_t> bytes) { (void)bytes; }
+  virtual void serial_line_ready() {}
 
   // Bus
   std::uint32_t read_port(std::uint16_t port, unsigned size) override { return ports_.read(port, size); }

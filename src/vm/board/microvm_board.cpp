@@ -54,7 +54,7 @@ class MicrovmBoard final : public Board {
         bios_image_(std::move(parts.bios_image)),
         has_tpr_opt_(parts.ram_size >= least_ram_for_tpr_opt),
         fw_cfg_(*this),
-        serial_(config.serial_output, [this](bool level) { set_line(com1_line, level); }) {
+        serial_(config.serial_line, [this](bool level) { set_line(com1_line, level); }) {
     if (options_.rtc.value_or(!parts.is_kvm)) add_rtc(*parts.timers, parts.ram_size);
     fill_fw_cfg(config, parts.ram_size);
     ports_.add(FwCfg::first_port, FwCfg::port_count, fw_cfg_);
@@ -119,6 +119,9 @@ class MicrovmBoard final : public Board {
 
   void serial_input(std::span<const std::uint8_t> bytes) override {
     if (options_.serial) serial_.receive(bytes);
+  }
+  void serial_line_ready() override {
+    if (options_.serial) serial_.line_ready();
   }
 
  private:

@@ -16,7 +16,7 @@ class PcBoard final : public Board {
   PcBoard(const MachineConfig& config, BoardParts parts)
       : Board(MemoryMap(pc_memory_layout(parts.ram, parts.ram_size)), std::move(parts.mark_written)),
         disk_(config.first_disk),
-        serial_(config.serial_output),
+        serial_(config.serial_line),
         system_control_(parts.request_reset),
         reset_control_(parts.request_reset) {
     ports_.add(com1_port, Serial::register_count, serial_);
@@ -47,6 +47,7 @@ class PcBoard final : public Board {
   }
 
   void serial_input(std::span<const std::uint8_t> bytes) override { serial_.receive(bytes); }
+  void serial_line_ready() override { serial_.line_ready(); }
 
  private:
   const std::string disk_;

@@ -49,8 +49,8 @@ std::uint8_t looped_lines(std::uint8_t control) {
 
 }  // namespace
 
-Serial::Serial(std::function<void(std::uint8_t)> transmit, std::function<void(bool)> interrupt)
-    : transmit_(std::move(transmit)), interrupt_(std::move(interrupt)) {}
+Serial::Serial(SerialLine line, std::function<void(bool)> interrupt)
+    : line_(std::move(line)), interrupt_(std::move(interrupt)) {}
 
 bool Serial::fifo_enabled() const {
   return (state_.fifo_control & fcr::enable) != 0;
@@ -76,7 +76,22 @@ void Serial::write(unsigned offset, std::uint8_t value) {
     const std::lock_guard lock(mutex_);
     sent = write_locked(offset, value);
   }
-  if (sent && transmit_) transmit_(*sent);
+  if (sent) send(*sent);
+}
+
+void Serial::send(std::uint8_t value) {
+  if (line_.transmit) line_.transmit(value);  // without the lock: it may take its time
+  const std::lock_guard lock(mutex_);
+  awaits_room_ = !has_room();
+  state_.thr_interrupt_pending = !awaits_room_;
+  update_interrupt();
+}
+
+void Serial::line_ready() {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(awaits_room_, false)) return;
+  state_.thr_interrupt_pending = 1;
+  update_interrupt();
 }
 
 std::uint8_t Serial::read_locked(unsigned offset) {
@@ -101,7 +116,8 @@ std::uint8_t Serial::read_locked(unsigned offset) {
       const std::uint8_t value = state_.line_status;
       state_.line_status &= static_cast<std::uint8_t>(~lsr::error_bits);
       update_interrupt();
-      return value;
+      constexpr std::uint8_t transmitter = lsr::thr_empty | lsr::idle;
+      return has_room() ? value : static_cast<std::uint8_t>(value & ~transmitter);
     }
     case modem_status: {
       if (loops_back()) return looped_lines(state_.modem_control);
@@ -128,7 +144,10 @@ std::optional<std::uint8_t> Serial::write_locked(unsigned offset, std::uint8_t v
       }
       const bool newly_on = (value & ~state_.interrupt_enable & ier::thr_empty) != 0;
       state_.interrupt_enable = value & ier::mask;
-      if (newly_on) state_.thr_interrupt_pending = 1;  // the register is always empty
+      if (newly_on) {
+        awaits_room_ = !has_room();
+        state_.thr_interrupt_pending = !awaits_room_;
+      }
       update_interrupt();
       break;
     }
@@ -152,11 +171,11 @@ std::optional<std::uint8_t> Serial::write_locked(unsigned offset, std::uint8_t v
 
 std::optional<std::uint8_t> Serial::write_data(std::uint8_t value) {
   state_.transmit_holding = state_.transmit_shift = value;
+  if (!loops_back()) return value;
   state_.thr_interrupt_pending = 1;
-  const bool looped = loops_back();
-  if (looped) accept(value);
+  accept(value);
   update_interrupt();
-  return looped ? std::nullopt : std::optional(value);
+  return std::nullopt;
 }
 
 void Serial::write_fifo_control(std::uint8_t value) {
@@ -243,6 +262,7 @@ void Serial::update_interrupt() {
 void Serial::reset() {
   const std::lock_guard lock(mutex_);
   state_ = {};
+  awaits_room_ = false;
   update_interrupt();
 }
 

@@ -1,4 +1,5 @@
-// A 16550A UART. It sends each byte the moment it is written, so it never makes the guest wait.
+// A 16550A UART. It sends each byte the moment it is written. While the line takes no more, the guest sees a
+// transmitter that is not ready; what was written has left the UART all the same.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <godwit/device_section.h>
 
 #include "vm/board/port_map.h"
+#include "vm/machine_config.h"
 
 namespace godwit::vm {
 
@@ -61,9 +63,9 @@ class Serial final : public PortDevice {
  public:
   static constexpr unsigned register_count = 8;
 
-  /// `transmit` gets every byte sent, on the thread that writes it; it may be empty. `interrupt` gets the
-  /// level of the interrupt line when it changes; it may be empty.
-  explicit Serial(std::function<void(std::uint8_t)> transmit, std::function<void(bool)> interrupt = {});
+  /// `line` gets every byte sent, on the thread that writes it. `interrupt` gets the level of the interrupt
+  /// line when it changes; it may be empty.
+  explicit Serial(SerialLine line, std::function<void(bool)> interrupt = {});
 
   std::uint8_t read(unsigned offset) override;
   void write(unsigned offset, std::uint8_t value) override;
@@ -71,6 +73,9 @@ class Serial final : public PortDevice {
   /// Bytes that arrive on the line. They wait here (up to 64 KiB, later ones are lost) until the guest takes
   /// them.
   void receive(std::span<const std::uint8_t> bytes);
+
+  /// The line has room again.
+  void line_ready();
 
   void reset();
   std::unique_ptr<DeviceSection> section(std::uint32_t instance = 0);
@@ -84,7 +89,10 @@ class Serial final : public PortDevice {
   std::uint8_t read_data();
   void accept(std::uint8_t value);
   void take_waiting();
+  void send(std::uint8_t value);
+  bool has_room() const { return !line_.has_room || line_.has_room(); }
   void update_interrupt();
+  void before_save();
   Result<> after_load();
 
   bool fifo_enabled() const;
@@ -92,12 +100,13 @@ class Serial final : public PortDevice {
   bool loops_back() const;
   bool divisor_latch() const;
 
-  const std::function<void(std::uint8_t)> transmit_;
+  const SerialLine line_;
   const std::function<void(bool)> interrupt_;
   std::mutex mutex_;  // guards what follows
   SerialState state_;
   std::deque<std::uint8_t> waiting_;
   bool interrupt_level_ = false;
+  bool awaits_room_ = false;  // the transmitter's interrupt comes when the line has room
 };
 
 }  // namespace godwit::vm

@@ -1,4 +1,6 @@
 // The section of the UART, field by field (x86-machine-state section 4.7).
+#include <utility>
+
 #include <godwit/field_table.h>
 
 #include "base/fail.h"
@@ -76,7 +78,19 @@ std::unique_ptr<DeviceSection> Serial::section(std::uint32_t instance) {
       FieldTable<State>("serial", {.version = 3, .minimum_version = 2})
           .structure("state", [](State& state) -> State& { return state; }, state_table());
   return make_section("serial", instance, table, state_,
-                      {.before_save = {}, .after_load = [this] { return after_load(); }});
+                      {.before_save = [this]() -> Result<> {
+                         before_save();
+                         return {};
+                       },
+                       .after_load = [this] { return after_load(); }});
+}
+
+/// What was written stays here and leaves from here: the guest goes on with a transmitter that is ready.
+void Serial::before_save() {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(awaits_room_, false)) return;
+  state_.thr_interrupt_pending = 1;
+  update_interrupt();
 }
 
 Result<> Serial::after_load() {
@@ -87,7 +101,8 @@ Result<> Serial::after_load() {
     if (idle != (state_.transmit_retries == 0))
       return fail("serial: line status {:#04x} contradicts {} retries of the transmitter", state_.line_status,
                   state_.transmit_retries);
-    // What the other side still had to send goes out now: here the transmitter is always empty.
+    // What the other side still had to send goes out now: here the transmitter is always empty. QEMU as the
+    // source sends it too, should its line get room after the guest has gone; no receiver can know.
     if (state_.transmit_retries != 0) unsent.push_back(state_.transmit_shift);
     if (state_.transmit_retries != 0 && state_.transmit_fifo.count == 0 && !(state_.line_status & 0x20))
       unsent.push_back(state_.transmit_holding);
@@ -95,10 +110,11 @@ Result<> Serial::after_load() {
     state_.transmit_retries = 0;
     state_.line_status |= 0x60;
     if (!unsent.empty() || identification_says_thr(state_)) state_.thr_interrupt_pending = 1;
+    awaits_room_ = false;
     update_interrupt();
   }
-  if (transmit_)
-    for (const std::uint8_t byte : unsent) transmit_(byte);
+  if (line_.transmit)
+    for (const std::uint8_t byte : unsent) line_.transmit(byte);
   return {};
 }
 

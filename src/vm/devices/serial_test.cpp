@@ -38,7 +38,9 @@ class SerialTest : public ::testing::Test {
 
   std::string sent_;
   bool line_ = false;
-  Serial serial_{[this](std::uint8_t byte) { sent_.push_back(static_cast<char>(byte)); },
+  bool has_room_ = true;
+  Serial serial_{{.transmit = [this](std::uint8_t byte) { sent_.push_back(static_cast<char>(byte)); },
+                  .has_room = [this] { return has_room_; }},
                  [this](bool level) { line_ = level; }};
 };
 
@@ -49,6 +51,47 @@ TEST_F(SerialTest, SendsEachByteAtOnceWithoutPolling) {
     EXPECT_EQ(serial_.read(lsr) & 0x60, 0x60) << "always ready for the next";
   }
   EXPECT_EQ(sent_, "Hello");
+}
+
+TEST_F(SerialTest, IsNotReadyWhileTheLineHasNoRoom) {
+  has_room_ = false;
+  serial_.write(data, 'a');
+  EXPECT_EQ(sent_, "a");
+  EXPECT_EQ(serial_.read(lsr) & 0x60, 0);
+  serial_.write(data, 'b');
+  EXPECT_EQ(sent_, "ab") << "a guest that does not look is served too";
+  has_room_ = true;
+  EXPECT_EQ(serial_.read(lsr) & 0x60, 0x60);
+}
+
+TEST_F(SerialTest, InterruptsWhenTheLineHasRoomAgain) {
+  serial_.write(ier, 2);
+  EXPECT_EQ(serial_.read(iir), 0x02);
+  has_room_ = false;
+  serial_.write(data, 'a');
+  EXPECT_FALSE(line_);
+  EXPECT_EQ(serial_.read(iir), 0x01);
+  has_room_ = true;
+  serial_.line_ready();
+  EXPECT_TRUE(line_);
+  EXPECT_EQ(serial_.read(iir), 0x02);
+  serial_.line_ready();
+  EXPECT_FALSE(line_) << "once";
+}
+
+TEST_F(SerialTest, InterruptsAGuestThatWaitedForRoomWhereItArrives) {
+  serial_.write(ier, 2);
+  serial_.read(iir);
+  has_room_ = false;
+  serial_.write(data, 'a');
+  std::string sent;
+  bool line = false;
+  Serial other({.transmit = [&](std::uint8_t byte) { sent.push_back(static_cast<char>(byte)); }},
+               [&](bool level) { line = level; });
+  ASSERT_TRUE(load(other, save(serial_)));
+  EXPECT_TRUE(line);
+  EXPECT_EQ(other.read(lsr) & 0x60, 0x60);
+  EXPECT_EQ(sent, "") << "it went out where it was written";
 }
 
 TEST_F(SerialTest, ResetValues) {
@@ -168,7 +211,7 @@ TEST_F(SerialTest, MovesWithReceivedBytesAndPendingInterrupt) {
 
   std::string sent;
   bool line = false;
-  Serial other([&](std::uint8_t byte) { sent.push_back(static_cast<char>(byte)); },
+  Serial other({.transmit = [&](std::uint8_t byte) { sent.push_back(static_cast<char>(byte)); }},
                [&](bool level) { line = level; });
   ASSERT_TRUE(load(other, save(serial_)));
   EXPECT_TRUE(line);

@@ -26,6 +26,8 @@ namespace {
 
 /// How long the process waits at its end for clients to take what was emitted and answered before.
 constexpr Milliseconds farewell_patience{200};
+/// The same for what the guest has said, which nobody can ask for again.
+constexpr Milliseconds last_words_patience{2000};
 
 }  // namespace
 
@@ -51,6 +53,7 @@ Process::~Process() {
   qtest_.reset();
   if (machine_) machine_->shut_down();
   machine_.reset();
+  if (serial_) serial_->finish(last_words_patience);
   serial_.reset();
 }
 
@@ -68,12 +71,15 @@ Result<> Process::start() {
   for (const std::string& warning : line_.process.warnings) log::warn("{}", warning);
   GODWIT_TRY(open_serial());
   MachineConfig config = line_.machine;
-  if (serial_) config.serial_output = [port = serial_.get()](std::uint8_t byte) { port->transmit(byte); };
+  if (serial_)
+    config.serial_line = {.transmit = [port = serial_.get()](std::uint8_t byte) { port->transmit(byte); },
+                          .has_room = [port = serial_.get()] { return port->has_room(); }};
   GODWIT_ASSIGN(machine_, Machine::create(std::move(config), *this));
   GODWIT_TRY(make_objects());
   GODWIT_TRY(make_migration());
   if (serial_)
-    serial_->start_input([this](std::span<const std::uint8_t> bytes) { machine_->serial_input(bytes); });
+    serial_->start([this](std::span<const std::uint8_t> bytes) { machine_->serial_input(bytes); },
+                   [this] { machine_->serial_line_ready(); });
   if (!line_.process.qtest_socket.empty()) {
     GODWIT_ASSIGN(qtest_, QtestServer::connect(line_.process.qtest_socket, *machine_));
   }

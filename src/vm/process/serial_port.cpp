@@ -1,9 +1,12 @@
 #include "vm/process/serial_port.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,6 +25,11 @@ void assign(Descriptor& descriptor, UniqueFd fd) {
   descriptor.assign(fd.release(), error);
 }
 
+void make_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0) ::fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SerialPort>> SerialPort::open(const ChardevConfig& config, asio::io_context& loop) {
@@ -35,7 +43,9 @@ SerialPort::SerialPort(ChardevConfig config, OpenChardev opened, asio::io_contex
     socket_file_ = std::move(opened.listener->file);
     assign(listener_, std::move(opened.listener->fd));
   }
-  if (config_.is_socket() && opened.output) ::fcntl(opened.output.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+  // A FIFO that nobody empties must not hold a vCPU, which would then not stop. What is behind standard
+  // output belongs to others too, so that its mode is left alone: see would_block().
+  if (opened.output && config_.kind != ChardevConfig::Kind::stdio) make_nonblocking(opened.output.get());
   assign(input_, std::move(opened.input));
   assign(output_, std::move(opened.output));
   awaits_client_ = config_.server && config_.wait;
@@ -69,8 +79,9 @@ void SerialPort::take_client(UniqueFd client) {
   if (on_input_) read_next();
 }
 
-void SerialPort::start_input(Input input) {
+void SerialPort::start(Input input, Ready ready) {
   on_input_ = std::move(input);
+  on_ready_ = std::move(ready);
   if (input_.is_open()) read_next();
 }
 
@@ -88,12 +99,15 @@ void SerialPort::lose_client() {
   boost::system::error_code ignored;
   input_.close(ignored);
   if (!config_.is_socket()) return;  // the end of standard input does not end standard output
+  bool found_room = false;
   {
     const std::lock_guard lock(mutex_);
     output_.close(ignored);
     backlog_.clear();
     flushing_ = false;
+    found_room = find_room();
   }
+  if (found_room && on_ready_) on_ready_();
   if (listener_.is_open()) accept_next();
 }
 
@@ -102,7 +116,10 @@ void SerialPort::transmit(std::uint8_t byte) noexcept {
   if (!output_.is_open()) return;
   if (backlog_.size() >= backlog_limit) return;
   backlog_.push_back(byte);
-  if (flushing_ || flush()) return;
+  if (flushing_ || flush()) {
+    if (backlog_.size() >= room) has_room_.store(false, std::memory_order_release);
+    return;
+  }
   flushing_ = true;
   asio::post(output_.get_executor(), [this] {
     const std::lock_guard inner(mutex_);
@@ -110,14 +127,33 @@ void SerialPort::transmit(std::uint8_t byte) noexcept {
   });
 }
 
+/// With mutex_ held. True: there is room, and there was none.
+bool SerialPort::find_room() {
+  if (backlog_.size() > room / 4) return false;
+  return !has_room_.exchange(true, std::memory_order_acq_rel);
+}
+
+bool SerialPort::would_block() const {
+  if (config_.kind != ChardevConfig::Kind::stdio) return false;  // write() says so
+  pollfd writable{const_cast<Descriptor&>(output_).native_handle(), POLLOUT, 0};
+  return ::poll(&writable, 1, 0) == 0;
+}
+
 /// With mutex_ held. False: the peer takes no more for now.
 bool SerialPort::flush() {
   while (!backlog_.empty()) {
-    const std::uint8_t byte = backlog_.front();
-    const ssize_t written = ::write(output_.native_handle(), &byte, 1);
+    std::array<std::uint8_t, 512> piece;
+    // Behind standard output only one byte is sure not to make us wait.
+    const std::size_t most = config_.kind == ChardevConfig::Kind::stdio ? 1 : piece.size();
+    const std::size_t size = std::min(most, backlog_.size());
+    std::copy_n(backlog_.begin(), size, piece.begin());
+    if (would_block()) return false;
+    const ssize_t written = ::write(output_.native_handle(), piece.data(), size);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) return false;
-    backlog_.pop_front();  // written, or there is nowhere to write it
+    // Written, or there is nowhere to write it.
+    const std::size_t done = written > 0 ? static_cast<std::size_t>(written) : size;
+    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(done));
   }
   return true;
 }
@@ -126,13 +162,32 @@ bool SerialPort::flush() {
 void SerialPort::flush_when_writable() {
   if (!output_.is_open()) return;
   output_.async_wait(Descriptor::wait_write, [this](const boost::system::error_code& error) {
+    if (error != asio::error::operation_aborted) go_on_flushing(error);
+  });
+}
+
+void SerialPort::go_on_flushing(const boost::system::error_code& error) {
+  bool found_room = false;
+  {
     const std::lock_guard lock(mutex_);
-    if (error == asio::error::operation_aborted) return;
-    if (error || flush())
+    if (error) backlog_.clear();  // it cannot be waited for
+    if (flush())
       flushing_ = false;
     else
       flush_when_writable();
-  });
+    found_room = find_room();
+  }
+  if (found_room && on_ready_) on_ready_();
+}
+
+void SerialPort::finish(Milliseconds patience) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  const std::lock_guard lock(mutex_);
+  while (output_.is_open() && !flush()) {
+    const auto left = std::chrono::ceil<Milliseconds>(end - std::chrono::steady_clock::now());
+    pollfd writable{output_.native_handle(), POLLOUT, 0};
+    if (left.count() <= 0 || ::poll(&writable, 1, static_cast<int>(left.count())) == 0) return;
+  }
 }
 
 }  // namespace godwit::vm

@@ -1,5 +1,6 @@
 #include "vm/process/serial_port.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <poll.h>
 #include <sstream>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace godwit::vm {
@@ -91,7 +93,7 @@ TEST_F(SerialPortTest, NullTakesEverything) {
 TEST_F(SerialPortTest, AServerServesOneClientAfterTheOther) {
   const auto port = open(Kind::unix_socket, true);
   std::string typed;
-  port->start_input([&](std::span<const std::uint8_t> bytes) { typed.append(bytes.begin(), bytes.end()); });
+  port->start([&](std::span<const std::uint8_t> bytes) { typed.append(bytes.begin(), bytes.end()); }, {});
   EXPECT_TRUE(port->awaits_client());
   transmit(*port, "lost");
   for (const std::string name : {"one", "two"}) {
@@ -153,6 +155,65 @@ TEST_F(SerialPortTest, APeerThatNeverReadsCostsNoMemory) {
   }
   EXPECT_GT(got, 0u);
   EXPECT_LT(got, 1'000'000u);
+}
+
+TEST_F(SerialPortTest, AFifoThatNobodyEmptiesHoldsNobodyAndLosesNothing) {
+  const auto keep_running = boost::asio::make_work_guard(loop_);
+  ASSERT_EQ(::mkfifo(path().c_str(), 0600), 0);
+  const UniqueFd reader(::open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  const auto port = open(Kind::file);
+  int readies = 0;
+  port->start({}, [&] { ++readies; });
+  std::size_t sent = 0;
+  const auto fill = [&] {
+    while (port->has_room()) port->transmit(static_cast<std::uint8_t>(sent++ % 251));
+  };
+  fill();
+  port->transmit(static_cast<std::uint8_t>(sent++ % 251));
+  std::string got;
+  char buffer[65536];
+  while (readies < 3) {
+    const ssize_t size = ::read(reader.get(), buffer, sizeof buffer);
+    if (size > 0) got.append(buffer, static_cast<std::size_t>(size));
+    const int before = readies;
+    loop_.poll();
+    if (readies == before) continue;
+    EXPECT_TRUE(port->has_room());
+    fill();
+  }
+  const auto read_all = [&] {
+    for (ssize_t size; (size = ::read(reader.get(), buffer, sizeof buffer)) > 0;)
+      got.append(buffer, static_cast<std::size_t>(size));
+  };
+  read_all();  // makes room for what waits
+  port->finish(Milliseconds(60'000));
+  read_all();
+  ASSERT_EQ(got.size(), sent);
+  for (std::size_t i = 0; i < sent; ++i) ASSERT_EQ(static_cast<std::uint8_t>(got[i]), i % 251) << i;
+}
+
+TEST_F(SerialPortTest, WaitsForThePeerOnlySoLongAtTheEnd) {
+  ASSERT_EQ(::mkfifo(path().c_str(), 0600), 0);
+  const UniqueFd reader(::open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  const auto port = open(Kind::file);
+  while (port->has_room()) port->transmit('x');
+  port->finish(Milliseconds(1));
+  EXPECT_FALSE(port->has_room());
+}
+
+TEST_F(SerialPortTest, AClientThatLeavesMakesRoom) {
+  const auto keep_running = boost::asio::make_work_guard(loop_);
+  const auto port = open(Kind::unix_socket, true);
+  bool ready = false;
+  port->start([](std::span<const std::uint8_t>) {}, [&] { ready = true; });
+  auto client = qmp::connect_to(qmp::UnixEndpoint{path(), std::nullopt});
+  ASSERT_TRUE(client);
+  while (port->awaits_client()) loop_.run_one();
+  while (port->has_room()) port->transmit('x');
+  client->reset();
+  while (!ready) loop_.run_one();
+  EXPECT_TRUE(port->has_room());
 }
 
 }  // namespace

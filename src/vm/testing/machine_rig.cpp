@@ -27,7 +27,7 @@ MachineRig::MachineRig(const std::string& accelerator, std::span<const std::byte
   config.accelerators = {{.name = accelerator}};
   config.memory.emplace().size = 32 << 20;
   config.first_disk = disk_.path();
-  config.serial_output = [this](std::uint8_t byte) {
+  config.serial_line.transmit = [this](std::uint8_t byte) {
     const std::lock_guard lock(mutex_);
     serial_.push_back(static_cast<char>(byte));
     changed_.notify_all();
