@@ -27,9 +27,10 @@ quietly() { # LOG COMMAND...
   shift
   "$@" >"$log" 2>&1 || { tail -40 "$log"; exit 1; }
 }
+# What the fuzz targets are instrumented with calls a sanitizer's library, also from the other programs.
 quietly "$OUT/configure.log" cmake -S . -B "$OUT" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++-19 \
   -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -DGODWIT_FUZZ=ON \
-  -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping"
+  -DCMAKE_CXX_FLAGS="-fprofile-instr-generate -fcoverage-mapping" -DCMAKE_EXE_LINKER_FLAGS="-fsanitize=undefined"
 quietly "$OUT/build.log" cmake --build "$OUT" -j "${GODWIT_JOBS:-$(nproc)}" \
   --target fuzz_seeds "${TESTS[@]}" "${FUZZED[@]/#/fuzz_}"
 
