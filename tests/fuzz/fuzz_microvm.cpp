@@ -38,6 +38,7 @@ class MicrovmGuest final : public Guest {
     parts.bios = memory_.ram_blocks()[1].host;
     parts.bios_image.resize(bios_size);
     parts.timers = &time_.timers;
+    parts.sends_clock = [] { return true; };
     parts.mark_written = [](const vm::MemoryMap::Piece&) {};
     board_ = vm::make_microvm_board(config, std::move(parts));
     if (software_chips) {
@@ -144,11 +145,12 @@ class MicrovmGuest final : public Guest {
 
 void load(MicrovmGuest& guest, std::span<const std::byte> bytes) {
   guest.reset();
-  engine::StreamLoader loader(guest, {}, {}, [](const wire::ReturnMessage&) -> Result<> { return {}; });
+  const MigrationOptions options;
+  engine::StreamLoader loader(guest, {}, options, [](const wire::ReturnMessage&) -> Result<> { return {}; });
   SpanInput in(bytes);
   if (!loader.load(in)) return;
   Output out;
-  const auto saved = engine::save_devices(guest, RunState::running, {}, out);
+  const auto saved = engine::save_devices(guest, RunState::running, options, out);
   fuzz::expect(saved.has_value(), "what was loaded can be saved", saved ? "" : saved.error().what());
   guest.use();
 }
