@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t max_host = 64;
 constexpr std::size_t max_port = 32;
+constexpr std::string_view offset_option = ",offset=";
 
 /// The text behind `prefix`, if `text` begins with it.
 std::optional<std::string_view> after(std::string_view text, std::string_view prefix) {
@@ -126,10 +127,9 @@ Result<std::uint64_t> parse_offset(std::string_view text) {
 }
 
 Result<Address> parse_file(std::string_view text) {
-  constexpr std::string_view option = ",offset=";
   File file;
-  if (const auto at = text.rfind(option); at != std::string_view::npos) {
-    GODWIT_ASSIGN(file.offset, parse_offset(text.substr(at + option.size())));
+  if (const auto at = text.rfind(offset_option); at != std::string_view::npos) {
+    GODWIT_ASSIGN(file.offset, parse_offset(text.substr(at + offset_option.size())));
     text = text.substr(0, at);
   }
   if (text.empty()) return fail("invalid file address: the path is empty");
@@ -143,19 +143,23 @@ Result<Address> parse_rdma(std::string_view text) {
   return Rdma{.host = std::string(parts->host), .port = std::string(parts->port)};
 }
 
+std::string host_and_port(const std::string& host, const std::string& port) {
+  const bool brackets = host.find(':') != std::string::npos || host.starts_with('[');
+  return fmt::format("{}{}{}:{}", brackets ? "[" : "", host, brackets ? "]" : "", port);
+}
+
 struct Printer {
-  std::string operator()(const Tcp& a) const {
-    const bool brackets = a.host.find(':') != std::string::npos;
-    return fmt::format("tcp:{}{}{}:{}", brackets ? "[" : "", a.host, brackets ? "]" : "", a.port);
-  }
+  std::string operator()(const Tcp& a) const { return "tcp:" + host_and_port(a.host, a.port); }
   std::string operator()(const Unix& a) const { return "unix:" + a.path; }
   std::string operator()(const Vsock& a) const { return fmt::format("vsock:{}:{}", a.cid, a.port); }
   std::string operator()(const Fd& a) const { return "fd:" + a.name; }
   std::string operator()(const Exec& a) const { return "exec:" + a.command; }
   std::string operator()(const File& a) const {
-    return a.offset ? fmt::format("file:{},offset={}", a.path, a.offset) : "file:" + a.path;
+    // The last one counts: a path that looks as if it had one gets another.
+    if (a.offset == 0 && a.path.find(offset_option) == std::string::npos) return "file:" + a.path;
+    return fmt::format("file:{}{}{}", a.path, offset_option, a.offset);
   }
-  std::string operator()(const Rdma& a) const { return fmt::format("rdma:{}:{}", a.host, a.port); }
+  std::string operator()(const Rdma& a) const { return "rdma:" + host_and_port(a.host, a.port); }
 };
 
 }  // namespace

@@ -39,7 +39,9 @@ TEST(ParseAddress, ReadsEveryForm) {
       {"file:/var/vm,offset=4096", File{"/var/vm", 4096}},
       {"file:/var/a,b,offset=0x10", File{"/var/a,b", 16}, "file:/var/a,b,offset=16"},
       {"file:x,offset=2M", File{"x", 2 << 20}, "file:x,offset=2097152"},
+      {"file:x,offset=1,offset=0", File{"x,offset=1"}},
       {"rdma:host:4444", Rdma{"host", "4444"}},
+      {"rdma:[::1]:4444", Rdma{"::1", "4444"}},
   };
   for (const auto& [uri, address, printed] : cases) {
     const auto parsed = parse_address(uri, Direction::incoming);

@@ -167,6 +167,14 @@ TEST(PageReader, RefusesWhatIsNoPage) {
             "compressed page: expected a length from 1 to 4110 at offset 0xa, got 0");
 }
 
+TEST(EndOfSection, NothingElseIsOne) {
+  SpanInput good(bytes_of("\0\0\0\0\0\0\0\x10"sv));
+  EXPECT_TRUE(decode_end_of_section(good));
+  SpanInput page(bytes_of("\0\0\0\0\0\0\x10\x10"sv));
+  EXPECT_EQ(decode_end_of_section(page).error().what(),
+            "expected the end mark of the section's data (0x10) at offset 0x0, got 0x1010");
+}
+
 TEST(PageHeader, BytesOfTheSpecification) {
   std::array<std::byte, page_header_limit> out;
   EXPECT_EQ(encode_page_header(out.data(), PageKind::normal, 0, false, "m0"), 11u);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <set>
 
 #include "wire/command.h"
 #include "wire/return_path.h"
@@ -46,6 +47,15 @@ TEST(Record, TypesInTheLoop) {
     SpanInput in(bytes_of({&type, 1}), 0x40);
     EXPECT_THAT(decode_record_type(in).error().what(), HasSubstr("at offset 0x40, got type byte"));
   }
+}
+
+TEST(Record, TypesHaveNames) {
+  std::set<std::string_view> names;
+  for (const unsigned type : {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x7e})
+    names.insert(to_string(static_cast<RecordType>(type)));
+  EXPECT_EQ(names.size(), 10u);
+  EXPECT_FALSE(names.contains("unknown"));
+  EXPECT_EQ(to_string(static_cast<RecordType>(0x7f)), "unknown");
 }
 
 TEST(Record, SectionFrame) {

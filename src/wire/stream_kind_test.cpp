@@ -30,6 +30,15 @@ TEST(StreamKind, IsInTheFirstBytes) {
   EXPECT_EQ(kind_of("\0\0\0\0\0\0\0\2\0\0\0\5"sv), StreamKind::colo_answers);
 }
 
+TEST(StreamKind, HasANameEach) {
+  EXPECT_EQ(to_string(StreamKind::main), "main stream");
+  EXPECT_EQ(to_string(StreamKind::recovery), "recovery connection");
+  EXPECT_EQ(to_string(StreamKind::multifd), "multifd channel");
+  EXPECT_EQ(to_string(StreamKind::urgent), "urgent channel of postcopy-preempt");
+  EXPECT_EQ(to_string(StreamKind::return_path), "return path");
+  EXPECT_EQ(to_string(StreamKind::colo_answers), "answers of COLO's secondary");
+}
+
 TEST(StreamKind, OfSomethingElse) {
   EXPECT_THAT(kind_of("\x7f"
                       "ELF")

@@ -205,6 +205,47 @@ TEST(Walker, PackagesEndWhereTheySay) {
               HasSubstr("no package inside a package"));
 }
 
+/// The error of the first message behind the migration that begins COLO.
+std::string colo_error(const ColoMessage& message, std::string_view behind = "") {
+  Output rest;
+  encode_command(rest, EnableColo{});
+  encode_eof(rest);
+  encode_colo_message(rest, message);
+  rest.text(behind);
+  return error_after_start(text_of(rest.data()));
+}
+
+TEST(Walker, CheckpointsHaveTheSizeTheySay) {
+  constexpr auto size = ColoMessage::Id::vmstate_size;
+  EXPECT_EQ(colo_error({size, 1}, "\0"sv), "");
+  EXPECT_THAT(colo_error({size, 2}, "\0"sv), HasSubstr("its records end at"));
+  EXPECT_THAT(colo_error({size, 0}), HasSubstr("a size that a checkpoint can have"));
+  EXPECT_THAT(colo_error({size, ~std::uint64_t{0}}), HasSubstr("a size that a checkpoint can have"));
+  EXPECT_THAT(colo_error({ColoMessage::Id::checkpoint_reply, 0}), HasSubstr("a message of the primary"));
+}
+
+TEST(Walker, SectionsAreBounded) {
+  Output rest;
+  for (std::uint32_t id = 0; id <= StreamWalker::section_count_limit; ++id) {
+    encode_section_header(rest, RecordType::section_full, {id, "timer", 0, 2});
+    rest.zeros(24);
+    encode_footer(rest, id);
+  }
+  EXPECT_THAT(error_after_start(text_of(rest.data())), HasSubstr("expected at most 16384 sections"));
+}
+
+TEST(Walker, LinesOfBlocksWithLargePagesNameTheirSize) {
+  constexpr std::uint64_t large = 2 << 20;
+  Output rest;
+  encode_command(rest, PostcopyAdvise{PostcopyAdvise::PageSizes{page_size | large, page_size}});
+  encode_section_header(rest, RecordType::section_start, {2, "ram", 0, ram_section_version});
+  encode_block_list(rest, std::vector<BlockEntry>{{"a", large, large, {}}, {"b", page_size, {}, {}}});
+  encode_end_of_section(rest);
+  encode_footer(rest, 2);
+  encode_eof(rest);
+  EXPECT_EQ(error_after_start(text_of(rest.data())), "");
+}
+
 TEST(Walker, AnotherBlockListForgetsTheBlocks) {
   const auto start = [](char id, std::string_view name) {
     return "\1\0\0\0"s + id + "\3ram\0\0\0\0\0\0\0\4"s + "\0\0\0\0\0\0\x10\4\1"s + std::string(name) +

@@ -80,7 +80,7 @@ struct BoardParts {
   std::vector<std::byte> bios_image;  ///< what reset() puts there; as large as the block
   bool is_kvm = false;                ///< the accelerator is KVM
   GuestTimers* timers = nullptr;      ///< of the machine
-  std::function<bool()> sends_clock;  ///< is the kernel's clock part of a stream? May be empty
+  std::function<bool()> sends_clock;  ///< is the kernel's clock part of a stream? Empty: no
   Board::MarkWritten mark_written;
   std::function<void()> request_reset;  ///< the guest asks for a reset; on a vCPU thread
 };

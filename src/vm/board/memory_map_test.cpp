@@ -40,7 +40,7 @@ TEST(PcMemoryLayout, EndsInOrBeforeTheHole) {
 
 TEST(PcMemoryLayout, LeavesTheInterruptControllersOut) {
   // Only addresses are formed; nothing is touched.
-  const auto slots = pc_memory_layout(nullptr, 8 * gib);
+  const auto slots = pc_memory_layout(reinterpret_cast<std::byte*>(mib), 8 * gib);
   ASSERT_EQ(slots.size(), 3u);
   EXPECT_EQ(slots[1].guest_address + slots[1].size, 0xfec00000u);
   EXPECT_EQ(slots[2].guest_address, 0xff000000u);

@@ -167,7 +167,7 @@ class MicrovmBoard final : public Board {
         return {};
       };
     }
-    hooks.is_sent = [this] { return chips_->has_clock() && sends_clock_(); };
+    hooks.is_sent = [this] { return chips_->has_clock() && sends_clock_ && sends_clock_(); };
     sections.push_back(make_kvmclock_section(clock_, std::move(hooks)));
   }
 

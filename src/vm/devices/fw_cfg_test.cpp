@@ -94,6 +94,17 @@ TEST_F(FwCfgTest, GoesOnWhereItWas) {
   EXPECT_EQ(other.read(1), 2);
 }
 
+TEST_F(FwCfgTest, ReadsNothingWhereALoadedOffsetPointsOutside) {
+  Output out;
+  out.be16(5);
+  out.be32(0xffffffff);
+  SpanInput in(out.data());
+  ASSERT_TRUE(fw_cfg_.section()->load(in, 2));
+  EXPECT_EQ(fw_cfg_.read(1), 0);
+  EXPECT_EQ(transfer(2, 4, 0x200), 0u);  // what is left of the item, which is nothing
+  EXPECT_EQ(memory_.bytes[0x200], std::byte{0});
+}
+
 TEST_F(FwCfgTest, RefusesAcpiTables) {
   FwCfgState with_tables;
   with_tables.acpi = {0x20000, 0x1000, 0x1000};

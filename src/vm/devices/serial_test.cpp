@@ -256,15 +256,32 @@ TEST_F(SerialTest, RefusesATransmitterThatIsIdleAndRetries) {
   EXPECT_THAT(loaded.error().what(), HasSubstr("line status 0x00"));
 }
 
-TEST_F(SerialTest, RefusesAFifoThatPointsOutside) {
-  Output out = save(serial_);
+/// The subsection of a FIFO.
+void append_fifo(Output& out, std::string_view name, std::uint32_t head, std::uint32_t count) {
   out.u8(5);
-  out.counted_text("serial/recv_fifo");
+  out.counted_text(name);
   out.be32(1);
   out.zeros(16);
-  out.be32(16);
-  out.be32(1);
-  EXPECT_FALSE(load(serial_, out));
+  out.be32(head);
+  out.be32(count);
+}
+
+TEST_F(SerialTest, RefusesAFifoThatPointsOutside) {
+  constexpr std::uint32_t negative = 0xffffffff;
+  for (const std::string_view name : {"serial/recv_fifo", "serial/xmit_fifo"}) {
+    for (const auto& [head, count] : {std::pair{16u, 1u}, {0u, 17u}, {negative, 1u}, {0u, negative}}) {
+      Output out = save(serial_);
+      append_fifo(out, name, head, count);
+      EXPECT_FALSE(load(serial_, out)) << name << " " << head << " " << count;
+    }
+  }
+}
+
+TEST_F(SerialTest, ReadsAFullFifoFromItsLastByteOn) {
+  Output out = save(serial_);
+  append_fifo(out, "serial/recv_fifo", 15, 16);
+  ASSERT_TRUE(load(serial_, out));
+  for (int i = 0; i < 40; ++i) EXPECT_EQ(serial_.read(0), 0);
 }
 
 }  // namespace

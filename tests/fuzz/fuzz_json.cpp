@@ -1,5 +1,5 @@
-// Fuzz target: whatever the bytes, every split of them gives the same outcomes, values print and read back
-// the same, and nothing crashes. The first byte chooses the size of the pieces.
+// The monitor's JSON. Whatever the bytes, every split of them gives the same outcomes, values print and read
+// back the same, and nothing crashes. The first byte chooses the size of the pieces.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
