@@ -26,6 +26,10 @@ const std::vector<BlockSize> kBlocks = {{"low", 100}, {"high", 700}, {"small", 1
 struct Pair {
   explicit Pair(const std::vector<BlockSize>& sizes = kBlocks)
       : source(sizes), destination(sizes, RunState::inmigrate) {
+    // However slow the machine: it goes on until nothing is dirty.
+    schema::MigrateSetParameters parameters;
+    parameters.downtime_limit = 0;
+    set(parameters);
     // Pages of one value, pages without a pattern, and zero pages between.
     std::uint32_t x = 1;
     for (std::size_t b = 0; b < sizes.size(); ++b) {
@@ -403,7 +407,9 @@ TEST_F(LanesTest, CompressedPages) {
     pair.write_meanwhile(6);
     const auto info = move(pair);
     const auto& figures = *info.compression;
-    EXPECT_EQ(wait, figures.busy == 0);
+    if (wait) {
+      EXPECT_EQ(figures.busy, 0);  // else it depends on how fast the threads are
+    }
     EXPECT_GT(figures.pages, 0);
     EXPECT_GT(figures.compressed_size, figures.pages * 12);
     EXPECT_LT(figures.compressed_size, figures.pages * 4100);
