@@ -23,6 +23,9 @@ namespace {
 constexpr std::size_t flush_bytes = std::size_t{256} * 1024;
 constexpr std::size_t largest_record = 16 * 1024;
 
+/// A server that refuses a certificate does so within some milliseconds.
+constexpr std::chrono::milliseconds acceptance_patience{200};
+
 class TlsChannel final : public Channel {
  public:
   TlsChannel(std::unique_ptr<Channel> transport, std::unique_ptr<TlsSession> session)
@@ -55,6 +58,7 @@ class TlsChannel final : public Channel {
   Result<std::size_t> read(std::span<const iovec> parts) override {
     if (total_size(parts) == 0) return 0;
     is_read_.store(true, std::memory_order_relaxed);
+    if (!early_.empty()) return take_early(parts);
     std::size_t total = 0;
     for (const iovec& part : parts) {
       std::span room(static_cast<std::byte*>(part.iov_base), part.iov_len);
@@ -110,6 +114,23 @@ class TlsChannel final : public Channel {
     }
   }
 
+  /// With TLS 1.3 a client has finished before the server looks at its certificate. A server of ours shows by
+  /// a session ticket that it has accepted it; one that sends none has `patience` to refuse.
+  Result<> await_acceptance(std::chrono::milliseconds patience) {
+    if (!session_->may_still_be_refused() || transport_->read_descriptor() < 0) return {};
+    pollfd entry{transport_->read_descriptor(), POLLIN, 0};
+    GODWIT_ASSIGN(const bool answered,
+                  wait_for_any({&entry, 1}, std::chrono::steady_clock::now() + patience));
+    if (!answered) return {};
+    if (auto got = receive(); !got) return fail(std::move(got).error().in("TLS handshake failed"));
+    early_.resize(largest_record);
+    auto got = session_->decrypt(early_);
+    if (!got) return fail(std::move(got).error().in("TLS handshake failed"));
+    if (got->ended) return fail("TLS handshake failed: the destination closed the connection");
+    early_.resize(got->size);
+    return {};
+  }
+
   std::string description() const { return session_->description(); }
 
  private:
@@ -137,6 +158,17 @@ class TlsChannel final : public Channel {
     return fail(std::move(error));
   }
 
+  std::size_t take_early(std::span<const iovec> parts) {
+    std::size_t taken = 0;
+    for (const iovec& part : parts) {
+      const std::size_t count = std::min(part.iov_len, early_.size() - taken);
+      std::memcpy(part.iov_base, early_.data() + taken, count);
+      taken += count;
+    }
+    early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(taken));
+    return taken;
+  }
+
   Result<> receive() {
     GODWIT_ASSIGN(const std::size_t got, transport_->read(session_->incoming_room()));
     if (got == 0) session_->peer_closed();
@@ -144,14 +176,15 @@ class TlsChannel final : public Channel {
     return {};
   }
 
-  /// Leaves the peer the time to read the alert: closing at once with bytes unread would take it away.
-  void say_goodbye() {
-    if (transport_->finish_writing()) (void)transport_->wait_for_peer_close(std::chrono::milliseconds(1000));
-  }
+  /// Leaves the alert for the peer to read. What the peer still sends is not read: it has to see that nobody
+  /// takes it, or it takes the guest for moved.
+  void say_goodbye() { (void)transport_->finish_writing(); }
 
   const std::unique_ptr<Channel> transport_;
   const std::unique_ptr<TlsSession> session_;
   std::atomic<bool> is_read_{false};
+
+  std::vector<std::byte> early_;  ///< of the reading thread: clear bytes that came with the handshake
 
   // Of the writing thread.
   std::array<std::byte, largest_record> record_;
@@ -195,6 +228,7 @@ Result<std::unique_ptr<Channel>> start(std::unique_ptr<Channel> transport,
   auto channel = std::make_unique<TlsChannel>(std::move(transport), std::move(session));
   Watchdog watchdog(*channel, interrupt, limit);
   auto done = channel->shake_hands();
+  if (done) done = channel->await_acceptance(acceptance_patience);
   if (watchdog.stop())
     return fail("TLS handshake failed: {} did not finish it within {} ms", peer, limit.count());
   if (!done) return fail(std::move(done).error());

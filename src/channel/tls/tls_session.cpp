@@ -121,6 +121,12 @@ Result<TlsSession::Decrypted> TlsSession::decrypt(std::span<std::byte> into) {
   }
 }
 
+bool TlsSession::may_still_be_refused() const {
+  const TlsCredentialsOptions& options = credentials_->options();
+  return options.endpoint == TlsEndpoint::client && options.kind == TlsKind::certificates &&
+         gnutls_protocol_get_version(session_) >= GNUTLS_TLS1_3;
+}
+
 void TlsSession::close_sending() {
   const std::lock_guard lock(mutex_);
   gnutls_bye(session_, GNUTLS_SHUT_WR);

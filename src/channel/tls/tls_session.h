@@ -44,6 +44,8 @@ class TlsSession {
     bool ended = false;       ///< the peer has ended the stream
   };
   Result<Decrypted> decrypt(std::span<std::byte> into);
+  /// A client whose certificate the server looks at only after the handshake.
+  bool may_still_be_refused() const;
   /// Says "no more bytes" to the peer.
   void close_sending();
 
