@@ -96,10 +96,10 @@ class ChannelTest : public ::testing::Test {
 
   TestDescriptors descriptors_;
   Interrupt interrupt_;
+  std::size_t open_before_ = 0;  ///< descriptors, when the test began
 
  private:
   std::string directory_;
-  std::size_t open_before_ = 0;
 };
 
 /// A call on a thread of its own that is expected to block until something else happens.
