@@ -205,7 +205,8 @@ Result<> VirtualMachine::change_state(RunState next) {
   if (!was_running && will_run) {
     clock_.start();
     timers_.resume();
-    observer_.on_resume();  // before the vCPUs: they may take the processor from this thread, and its time is late
+    observer_
+        .on_resume();  // before the vCPUs: they may take the processor from this thread, and its time is late
     vcpus_.resume();
   } else if (was_running && !will_run) {
     observer_.on_stop();

@@ -28,8 +28,8 @@ Pit::Pit(GuestTimers& timers, std::function<void(bool)> interrupt)
         on_transition();
       })) {}
 
-/// One change of the output after the other, each as it was at its time: a pulse can be over when its timer is
-/// looked at.
+/// One change of the output after the other, each as it was at its time: a pulse can be over when its timer
+/// is looked at.
 void Pit::on_transition() {
   constexpr std::int64_t too_late_ns = 100'000'000;
   PitChannel& channel = state_.channels[0];

@@ -89,8 +89,7 @@ TEST_F(Objects, AreRefusedWithTheTextsOfTheReference) {
   EXPECT_EQ(add_error(R"({"qom-type":"memory-backend-ram","id":"z"})"), "Parameter 'size' is missing");
   EXPECT_EQ(add_error(R"({"qom-type":"memory-backend-ram","id":"z","size":0})"),
             "property 'size' of memory-backend-ram doesn't take value '0'");
-  EXPECT_EQ(add_error(R"({"qom-type":"tls-creds-x509","id":"z"})"),
-            "Missing 'dir' property value");
+  EXPECT_EQ(add_error(R"({"qom-type":"tls-creds-x509","id":"z"})"), "Missing 'dir' property value");
   EXPECT_EQ(
       add_error(R"({"qom-type":"memory-backend-file","id":"z","size":4096,"mem-path":"/nonexistent/x"})"),
       "can't open backing store /nonexistent/x for guest RAM: No such file or directory");
