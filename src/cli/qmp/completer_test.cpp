@@ -72,7 +72,8 @@ TEST(Completer, TheTagOfAUnionDecides) {
 }
 
 TEST(Completer, HintsAtWhatFollows) {
-  EXPECT_EQ(hint("migrate ", own_schema()), "uri=string [blk=bool] [inc=bool] [detach=bool] [resume=bool]");
+  EXPECT_EQ(hint("migrate ", own_schema()),
+            "uri=string [blk=bool] [inc=bool] [detach=bool] [resume=bool] [channels=[object]]");
   EXPECT_EQ(hint("migrate uri=a blk=", own_schema()), "blk: bool");
   EXPECT_EQ(hint("migrate-set-capabilities capabilities.0.", own_schema()).substr(0, 11), "capability=");
   EXPECT_EQ(hint("migra", own_schema()), "");
