@@ -1,10 +1,12 @@
 """Guests move over TLS between Godwit and QEMU 7.2, both ways; whoever has no right to one gets none of it."""
 import hashlib
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SUPPORT = os.path.join(os.path.dirname(__file__), "..", "support")
@@ -34,9 +36,8 @@ class Tls(unittest.TestCase):
 
     def start(self, program, name, *arguments):
         path = "%s/%s.ram" % (self.directory, name)
-        if name == "src":
-            with open(path, "wb") as f:
-                f.write(self.ram)
+        with open(path, "wb") as f:
+            f.write(self.ram if name == "src" else bytes(SIZE))
         vm = Vm(program, "-machine", "none,memory-backend=m0", "-m", "16M", "-object",
                 "memory-backend-file,id=m0,size=16M,mem-path=%s,share=on" % path, *arguments,
                 directory=self.directory)
@@ -81,6 +82,9 @@ class Tls(unittest.TestCase):
         self.assertIsNone(destination.process.poll())
         self.assertEqual(destination.qmp.command("query-status")["status"], "inmigrate")
         if destination_says:
+            end = time.monotonic() + vmm.DEADLINE_S
+            while destination_says not in destination.stderr() and time.monotonic() < end:
+                select.select([], [], [], 0.01)
             self.assertIn(destination_says, destination.stderr())
         with open("%s/dst.ram" % self.directory, "rb") as f:
             self.assertEqual(f.read().count(0), SIZE)
