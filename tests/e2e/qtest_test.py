@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sys
 import tempfile
 import time
 import unittest
 
-from vmm import NONE, Failure, Vm, accelerators
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from vm_process import NONE, Failure, Godwit as Vm, accelerators
 import witness
 
 ROUND_TRIPS = 25000
