@@ -28,6 +28,10 @@ class DeviceSection {
   /// Is it part of a stream now? What is not is still understood when it arrives.
   virtual bool is_sent() { return true; }
 
+  /// May a stream do without it? One that leaves out any other device is refused: the guest would go on with
+  /// the state of a machine that was just switched on.
+  virtual bool is_optional() const { return false; }
+
   /// Appends the section's body to `out`, and to `description` the members of its JSON description after
   /// "instance_id", without braces: `"vmsd_name": "timer", "version": 2, "fields": [...]` (wire-format
   /// section 2.5).

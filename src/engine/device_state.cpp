@@ -73,6 +73,20 @@ Result<> load_device(Guest& guest, const wire::SectionHeader& header, Input& in,
     if (!state)
       return fail(std::move(state).error().in(fmt::format("{} before offset 0x{:x}", text, in.offset())));
     loaded.run_state = *state;
+  } else {
+    loaded.devices.push_back(section);
+  }
+  return {};
+}
+
+Result<> check_all_loaded(Guest& guest, const LoadedState& loaded, std::uint64_t offset) {
+  for (const auto& section : guest.device_sections()) {
+    if (section->is_optional() || std::ranges::find(loaded.devices, section.get()) != loaded.devices.end())
+      continue;
+    const auto& identity = section->identity();
+    return fail(Error(fmt::format("expected {} before offset 0x{:x}, where the stream ends",
+                                  wire::section_text(identity.name, identity.instance), offset))
+                    .advise("start the destination with the same devices as the source"));
   }
   return {};
 }

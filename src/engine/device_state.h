@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <godwit/guest.h>
 #include <godwit/migration.h>
@@ -27,9 +28,13 @@ Result<std::string> save_devices(Guest& guest, RunState state, const MigrationOp
 /// Collects what the destination learns beside RAM and devices.
 struct LoadedState {
   std::optional<RunState> run_state;  ///< from globalstate; unset when the section did not come
+  std::vector<const DeviceSection*> devices;
 };
 
 /// Reads the body of one SECTION_FULL into the guest's device of that name and instance, or into `loaded`.
 Result<> load_device(Guest& guest, const wire::SectionHeader& header, Input& in, LoadedState& loaded);
+
+/// Fails if a device that no stream may leave out did not come before `offset`, and names the first.
+Result<> check_all_loaded(Guest& guest, const LoadedState& loaded, std::uint64_t offset);
 
 }  // namespace godwit::engine

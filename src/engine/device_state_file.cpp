@@ -57,7 +57,7 @@ Result<> load_device_state_file(Guest& guest, const MigrationOptions& options, c
   LoadedState loaded;
   while (true) {
     GODWIT_ASSIGN(const wire::RecordType type, wire::decode_record_type(in));
-    if (type == wire::RecordType::eof) return {};
+    if (type == wire::RecordType::eof) return check_all_loaded(guest, loaded, in.offset());
     if (type != wire::RecordType::section_full)
       return fail("{}: {} in a file of device states", path, wire::to_string(type));
     GODWIT_ASSIGN(const wire::SectionHeader header, wire::decode_section_header(in));

@@ -75,21 +75,26 @@ void append_block(Output& out, std::string_view name, std::uint64_t length) {
   out.be64(length);
 }
 
-/// Up to where pages may follow.
-Output with_block_list() {
+Output with_ram() {
   Output out = beginning();
   start_ram(out);
   wire::encode_block_list_head(out, pages * page_size);
   append_block(out, "ram", pages * page_size);
   wire::encode_end_of_section(out);
   wire::encode_footer(out, 2);
+  return out;
+}
+
+/// Up to where pages may follow.
+Output with_block_list() {
+  Output out = with_ram();
   wire::encode_section_id(out, wire::RecordType::section_part, 2);
   return out;
 }
 
 /// Up to where the device's fields begin.
 Output with_device(std::uint32_t version = 1) {
-  Output out = beginning();
+  Output out = with_ram();
   wire::encode_section_header(out, wire::RecordType::section_full, {7, "device", 0, version});
   return out;
 }
@@ -127,8 +132,14 @@ class LoadBugs : public ::testing::Test {
     return loaded.result ? "loaded" : loaded.result.error().what();
   }
 
+  static void append_timer(Output& out) {
+    wire::encode_section_header(out, wire::RecordType::section_full, {8, "timer", 0, 2});
+    out.zeros(24);
+    wire::encode_footer(out, 8);
+  }
   static void finish(Output& out) {
     wire::encode_footer(out, 7);
+    append_timer(out);
     wire::encode_eof(out);
   }
 
@@ -153,6 +164,32 @@ TEST_F(LoadBugs, AGoodStreamLoads) {
   EXPECT_EQ(device_.selected, -1);
   EXPECT_EQ(device_.buffer.size(), 3u);
   EXPECT_EQ(device_.depth, 9);
+}
+
+// ---- An end too early: the guest would run with the memory and devices of a machine just switched on
+
+TEST_F(LoadBugs, EndsBeforeRam) {
+  Output out = beginning();
+  wire::encode_eof(out);
+  EXPECT_THAT(refusal(std::move(out)), HasSubstr("expected section 'ram' 0 before offset"));
+}
+
+TEST_F(LoadBugs, EndsBeforeADevice) {
+  Output out = with_ram();
+  append_timer(out);
+  wire::encode_eof(out);
+  EXPECT_THAT(refusal(std::move(out)), HasSubstr("expected section 'device' 0 before offset"));
+}
+
+TEST_F(LoadBugs, ADeviceThatIsNotAlwaysSentMayBeMissing) {
+  Device other;
+  SectionHooks hooks;
+  hooks.is_sent = [] { return false; };
+  guest_.sections.push_back(make_section("other", 0, device_table(), other, std::move(hooks)));
+  Output out = with_fields({});
+  finish(out);
+  const auto loaded = load(guest_, out.data());
+  EXPECT_TRUE(loaded.result) << loaded.result.error().what();
 }
 
 // ---- A length beyond a buffer
@@ -202,14 +239,14 @@ TEST_F(LoadBugs, LengthOfACommandAndOfAPackage) {
 
 TEST_F(LoadBugs, LengthOfTheDescription) {
   for (const std::uint32_t length : {wire::description_limit + 1, 0x80000000u, 0xffffffffu}) {
-    Output out = beginning();
-    wire::encode_eof(out);
+    Output out = with_fields({});
+    finish(out);
     out.u8(6);
     out.be32(length);
     EXPECT_THAT(refusal(std::move(out)), HasSubstr("offset 0x")) << length;
   }
-  Output within = beginning();
-  wire::encode_eof(within);
+  Output within = with_fields({});
+  finish(within);
   within.u8(6);
   within.be32(wire::description_limit);
   EXPECT_THAT(refusal(std::move(within)), HasSubstr("the stream ends"));

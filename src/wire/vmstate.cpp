@@ -18,6 +18,7 @@ class TableSection final : public DeviceSection {
   const Identity& identity() const override { return identity_; }
 
   bool is_sent() override { return !hooks_.is_sent || hooks_.is_sent(); }
+  bool is_optional() const override { return hooks_.is_sent != nullptr; }
 
   Result<> save(Output& out, std::string& description) override {
     if (hooks_.before_save) GODWIT_TRY(hooks_.before_save());

@@ -48,6 +48,7 @@ Result<bool> StreamLoader::load_record(Input& in) {
   GODWIT_ASSIGN(const wire::RecordType type, wire::decode_record_type(in));
   switch (type) {
     case wire::RecordType::eof:
+      if (!in_package_) GODWIT_TRY(check_complete(in));
       return false;
     case wire::RecordType::section_start:
       GODWIT_TRY(load_section_start(in));
@@ -136,6 +137,7 @@ Result<bool> StreamLoader::execute(const wire::Command& command, Input& in) {
       return true;
     }
     if (in_package_ && std::holds_alternative<wire::PostcopyRun>(command)) {
+      GODWIT_TRY(check_all_loaded(guest_, loaded_, in.offset()));
       GODWIT_TRY(postcopy_->run());
       return false;
     }
@@ -182,6 +184,15 @@ Result<> StreamLoader::load_package(std::uint32_t length, Input& in) {
   if (!postcopy_->running())
     return fail("the package ends at offset 0x{:x} and does not let the guest run", records.offset());
   return {};
+}
+
+/// Nothing that belongs to the guest is missing. The header and the end alone are a stream as well. A
+/// snapshot has no end of section "ram".
+Result<> StreamLoader::check_complete(const Input& in) const {
+  if (!ram_id_)
+    return fail("expected {} before offset 0x{:x}, where the stream ends",
+                wire::section_text(wire::ram_section_name, 0), in.offset());
+  return check_all_loaded(guest_, loaded_, in.offset());
 }
 
 Result<> StreamLoader::drain_description(Input& in) {

@@ -52,10 +52,11 @@ class StreamLoader {
   Result<> ping(std::uint32_t value);
   Result<> load_package(std::uint32_t length, Input& in);
   Result<> footer(Input& in, std::uint32_t id);
+  Result<> check_complete(const Input& in) const;
 
   Guest& guest_;
   const Capabilities capabilities_;
-  const MigrationOptions& options_;
+  const MigrationOptions options_;
   Reply reply_;
   RamLoader ram_;
   std::optional<std::uint32_t> ram_id_;  ///< the source's number for section "ram"
