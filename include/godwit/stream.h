@@ -117,6 +117,12 @@ class Input {
   virtual Result<std::size_t> read_past_window(std::span<std::byte> into) = 0;
   /// True if no byte follows the window. Only called with an empty window.
   virtual Result<bool> nothing_follows() = 0;
+  /// Passes over `count` bytes behind the empty window without reading them; the caller moves
+  /// window_end_offset_. False: this input cannot, or does not have them.
+  virtual Result<bool> jump(std::uint64_t count) {
+    (void)count;
+    return false;
+  }
 
   /// What fill() fails with at the end of the stream: "expected 8 bytes at offset 0x1234, the stream ends
   /// after 3".

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -85,7 +86,17 @@ class Channel {
   /// Whether further channels to the same peer can be opened.
   virtual bool multi_channel() const = 0;
   /// Whether it is a regular file or block device, of which every place can be written.
-  virtual bool seekable() const = 0;
+  bool seekable() const { return file() >= 0; }
+  /// The descriptor of such a file, for who reads or writes at places of its own (PositionedFile). It stays
+  /// the channel's. -1: this is no file.
+  virtual int file() const { return -1; }
+  /// Goes on `count` bytes behind where it stands; what a writer leaves out so reads as zeros. Belongs to the
+  /// thread that reads or writes. False: it stays where it is, because it is no file, or one that ends
+  /// before.
+  virtual Result<bool> pass_over(std::uint64_t count) {
+    (void)count;
+    return false;
+  }
   /// The other end, for logs: "127.0.0.1:40312", "/run/m.sock", "exec:gzip > f".
   virtual std::string peer() const = 0;
 };

@@ -39,6 +39,7 @@ class ChannelInput final : public Input {
   Result<> fill(std::size_t count) override;
   Result<std::size_t> read_past_window(std::span<std::byte> into) override;
   Result<bool> nothing_follows() override;
+  Result<bool> jump(std::uint64_t count) override { return channel_.pass_over(count); }
 
  private:
   Channel& channel_;

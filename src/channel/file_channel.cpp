@@ -1,6 +1,8 @@
 #include "channel/file_channel.h"
 
 #include <cerrno>
+#include <fcntl.h>
+#include <limits>
 #include <unistd.h>
 
 #include "base/fail.h"
@@ -31,6 +33,24 @@ Result<std::size_t> FileChannel::read(std::span<const iovec> parts) {
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno != EINTR) return system_error("Unable to read from file", errno);
   }
+}
+
+Result<bool> FileChannel::pass_over(std::uint64_t count) {
+  const off_t here = ::lseek(file_.get(), 0, SEEK_CUR);
+  const int access = ::fcntl(file_.get(), F_GETFL);
+  if (here < 0 || access < 0) return system_error("Unable to find the place in the file", errno);
+  if (count > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max() - here)) return false;
+  const off_t there = here + static_cast<off_t>(count);
+  if ((access & O_ACCMODE) == O_RDONLY) {
+    const off_t end = ::lseek(file_.get(), 0, SEEK_END);
+    if (end < there) {
+      if (end >= 0) ::lseek(file_.get(), here, SEEK_SET);
+      return false;
+    }
+  }
+  if (::lseek(file_.get(), there, SEEK_SET) < 0)
+    return system_error(fmt::format("Unable to go to offset {:#x} of the file", there), errno);
+  return true;
 }
 
 Result<> FileChannel::finish_writing() {

@@ -26,7 +26,8 @@ class FileChannel final : public Channel {
   std::string_view kind() const override { return "file"; }
   bool two_way() const override { return false; }
   bool multi_channel() const override { return false; }
-  bool seekable() const override { return true; }
+  int file() const override { return file_.get(); }
+  Result<bool> pass_over(std::uint64_t count) override;
   std::string peer() const override { return name_; }
 
  private:

@@ -99,7 +99,6 @@ class End final : public MemoryChannel {
   std::string_view kind() const override { return "socket"; }
   bool two_way() const override { return two_way_; }
   bool multi_channel() const override { return multi_channel_; }
-  bool seekable() const override { return false; }
   std::string peer() const override { return "memory"; }
 
   void inject(MemoryFaults faults) override {

@@ -113,7 +113,9 @@ Result<std::unique_ptr<Channel>> open_file(const File& file, DescriptorSource& d
     (direction == Direction::outgoing ? ends.to_peer : ends.from_peer) = std::move(fd);
     return std::make_unique<PipeChannel>(std::move(ends), file.path, "file");
   }
-  if (direction == Direction::outgoing && regular &&
+  // Only where there is something to cut: ext4 takes it for the replacement of a file, and writes all of the
+  // new one to disk when it is closed.
+  if (direction == Direction::outgoing && regular && status.st_size != static_cast<off_t>(file.offset) &&
       ::ftruncate(fd.get(), static_cast<off_t>(file.offset)) != 0)
     return system_error(fmt::format("Could not cut '{}' at offset {}", file.path, file.offset), errno);
   if (::lseek(fd.get(), static_cast<off_t>(file.offset), SEEK_SET) < 0)

@@ -35,7 +35,6 @@ class PipeChannel : public Channel {
   std::string_view kind() const final { return kind_; }
   bool two_way() const override { return has_both_; }
   bool multi_channel() const override { return false; }
-  bool seekable() const override { return false; }
   std::string peer() const override { return peer_; }
 
  protected:

@@ -39,7 +39,6 @@ class SocketChannel final : public Channel {
   std::string_view kind() const override { return "socket"; }
   bool two_way() const override { return true; }
   bool multi_channel() const override { return origin_ == Origin::own; }
-  bool seekable() const override { return false; }
   std::string peer() const override { return peer_; }
 
  private:

@@ -1,6 +1,7 @@
 #include "wire/mapped_ram.h"
 
 #include <bit>
+#include <limits>
 
 #include <godwit/ram_block.h>
 
@@ -17,6 +18,14 @@ std::uint64_t bitmap_words(std::uint64_t length) {
 }
 
 }  // namespace
+
+MappedRam place_mapped_ram(std::uint64_t length, std::uint64_t header_offset) {
+  const std::uint64_t bitmap = header_offset + mapped_header_size;
+  const std::uint64_t bitmap_end = bitmap + bitmap_words(length) * 8;
+  const std::uint64_t pages =
+      (bitmap_end + mapped_pages_alignment - 1) / mapped_pages_alignment * mapped_pages_alignment;
+  return {.page_size = page_size, .bitmap_offset = bitmap, .pages_offset = pages};
+}
 
 void encode_mapped_ram(Output& out, const MappedRam& header) {
   out.be32(mapped_version);
@@ -45,6 +54,9 @@ Result<MappedRam> decode_mapped_ram(Input& in, std::uint64_t length, std::uint64
   if (header.pages_offset < bitmap_end)
     return fail("mapped-ram: expected the pages behind the bitmap, {:#x}, at offset {:#x}, got {:#x}",
                 bitmap_end, offset + 20, header.pages_offset);
+  if (header.pages_offset > std::numeric_limits<std::uint64_t>::max() - length)
+    return fail("mapped-ram: expected pages that end below 2^64 at offset {:#x}, got {:#x}", offset + 20,
+                header.pages_offset);
   return header;
 }
 
@@ -59,6 +71,10 @@ Result<std::vector<std::uint64_t>> decode_mapped_bitmap(Input& in, std::uint64_t
   if (rest != 0 && words.back() >> rest != 0)
     return fail("mapped-ram: the bitmap at offset {:#x}: expected no page past the end of the block", offset);
   return words;
+}
+
+void encode_mapped_bitmap(Output& out, std::span<const std::uint64_t> words) {
+  for (const std::uint64_t word : words) out.be64(std::byteswap(word));
 }
 
 }  // namespace godwit::wire

@@ -56,5 +56,35 @@ TEST(MappedRam, BitmapsAreLittleEndianAndBounded) {
   EXPECT_TRUE(decode_mapped_bitmap(none, 0).value().empty());
 }
 
+TEST(MappedRam, EverythingIsWherePeersPutIt) {
+  // As in sample 16.
+  EXPECT_EQ(place_mapped_ram(16 << 20, 0x64), (MappedRam{4096, 0x80, 0x100000}));
+  // A bitmap that goes on beyond the first MiB, and one that just does not.
+  EXPECT_EQ(place_mapped_ram(std::uint64_t{32} << 30, 0x64), (MappedRam{4096, 0x80, 0x200000}));
+  EXPECT_EQ(place_mapped_ram((std::uint64_t{32} << 30) - 4096 * 1024, 0x64),
+            (MappedRam{4096, 0x80, 0x100000}));
+  for (const std::uint64_t length : {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{1} << 40}) {
+    const MappedRam place = place_mapped_ram(length, 12345);
+    Output out;
+    encode_mapped_ram(out, place);
+    EXPECT_EQ(out.size(), mapped_header_size);
+    SpanInput in(out.data(), 345);
+    EXPECT_EQ(decode_mapped_ram(in, length, 12000).value(), place);
+  }
+}
+
+TEST(MappedRam, PagesEndBelowAllNumbers) {
+  EXPECT_THAT(error_of({4096, start + 28, std::uint64_t{0} - 4096}),
+              HasSubstr("end below 2^64 at offset 0x68"));
+}
+
+TEST(MappedRam, BitmapsComeBack) {
+  const std::uint64_t words[] = {0x3000030027, 0, ~std::uint64_t{0}};
+  Output out;
+  encode_mapped_bitmap(out, words);
+  SpanInput in(out.data());
+  EXPECT_THAT(decode_mapped_bitmap(in, 192 * 4096).value(), testing::ElementsAreArray(words));
+}
+
 }  // namespace
 }  // namespace godwit::wire

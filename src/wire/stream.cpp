@@ -60,6 +60,13 @@ Result<> Input::discard(std::uint64_t count) {
     at_ += piece;
     count -= piece;
     if (count == 0) return {};
+    if (count >= window_limit) {
+      GODWIT_ASSIGN(const bool jumped, jump(count));
+      if (jumped) {
+        window_end_offset_ += count;
+        return {};
+      }
+    }
     GODWIT_ASSIGN(const bool end, nothing_follows());
     if (end) return short_of(wanted, start, wanted - count);
     if (at_ == end_) GODWIT_TRY(fill(1));

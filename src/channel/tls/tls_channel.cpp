@@ -96,7 +96,6 @@ class TlsChannel final : public Channel {
   std::string_view kind() const override { return transport_->kind(); }
   bool two_way() const override { return true; }
   bool multi_channel() const override { return transport_->multi_channel(); }
-  bool seekable() const override { return false; }
   std::string peer() const override { return transport_->peer(); }
 
   /// Both sides' part of the handshake, until it is done.
