@@ -42,6 +42,13 @@ class DirtyTracker {
   /// entry per vCPU, also before start. Empty where the tracker cannot tell them apart.
   virtual std::vector<std::uint64_t> pages_by_vcpu() const { return {}; }
 
+  /// With `on`, pages_by_vcpu() grows also while nothing is tracked. Called again, it brings the counts up to
+  /// date. Any thread. Where vCPUs cannot be told apart it has no effect.
+  virtual Result<> count_writes(bool on) {
+    (void)on;
+    return {};
+  }
+
   /// Ends tracking; the guest writes at full speed again. Harmless when not started.
   virtual void stop() noexcept = 0;
 };

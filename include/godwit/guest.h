@@ -56,6 +56,10 @@ class Guest {
   /// 0 stops throttling; 1 to 99 is the share of time the vCPUs sleep.
   virtual void set_throttle(int percent) { (void)percent; }
 
+  /// The share of its time that vCPU number `vcpu` may run, above 0 and at most 1, which lifts the limit.
+  /// Beside the throttle of all.
+  virtual void limit_vcpu(std::size_t vcpu, double share) { (void)vcpu, (void)share; }
+
   /// Why this guest cannot be migrated now, one sentence each; empty when it can.
   virtual std::vector<std::string> blockers() const { return {}; }
 };

@@ -79,6 +79,25 @@ Result<> KvmDirtyRingTracker::set_logging(bool on) {
   return {};
 }
 
+Result<> KvmDirtyRingTracker::count_writes(bool on) {
+  const std::lock_guard lock(mutex_);
+  if (on == counting_) return on ? reap_locked() : Result<>{};
+  if (!started_) {
+    if (auto logging = log_all(on); !logging) {
+      if (on) static_cast<void>(log_all(false));
+      return logging;
+    }
+  }
+  counting_ = on;
+  return reap_locked();
+}
+
+Result<> KvmDirtyRingTracker::log_all(bool on) {
+  for (const KvmSlot& slot : slots_)
+    if (!slot.read_only) GODWIT_TRY(set_dirty_logging(vm_fd_, slot, on));
+  return {};
+}
+
 Result<std::uint64_t> KvmDirtyRingTracker::collect(std::span<DirtyBitmap> bitmaps) {
   const std::lock_guard lock(mutex_);
   assert(started_ && bitmaps.size() == reaped_.size());
@@ -148,9 +167,14 @@ void KvmDirtyRingTracker::stop() noexcept {
   const std::lock_guard lock(mutex_);
   if (!started_) return;
   started_ = false;
+  if (counting_) {
+    pieces_.clear();
+    reaped_.clear();
+    return;
+  }
   // A slot whose logging cannot be ended costs the guest speed and nothing else, so each is tried.
-  for (const SlotPiece& piece : pieces_)
-    static_cast<void>(set_dirty_logging(vm_fd_, slots_[piece.slot], false));
+  for (const KvmSlot& slot : slots_)
+    if (!slot.read_only) static_cast<void>(set_dirty_logging(vm_fd_, slot, false));
   pieces_.clear();
   // What is in the rings is of no interest any more, but must not be there at the next start.
   static_cast<void>(reap_locked());

@@ -47,6 +47,7 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   Result<std::uint64_t> collect(std::span<DirtyBitmap> bitmaps) override;
   void stop() noexcept override;
   std::vector<std::uint64_t> pages_by_vcpu() const override;
+  Result<> count_writes(bool on) override;
 
   /// Empties all rings into the next collect(). For the vCPU threads on KVM_EXIT_DIRTY_RING_FULL, any thread
   /// at any time, also when nothing is tracked. On failure the vCPU cannot go on.
@@ -63,6 +64,7 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   KvmDirtyRingTracker(int vm_fd, std::uint32_t entries, std::vector<KvmSlot> slots)
       : vm_fd_(vm_fd), entries_(entries), slots_(std::move(slots)) {}
   Result<> set_logging(bool on);
+  Result<> log_all(bool on);
   Result<> reap_locked();
   bool drain(Ring& ring);
   void note(std::uint32_t slot_id, std::uint64_t slot_page);
@@ -73,6 +75,7 @@ class KvmDirtyRingTracker final : public DirtyTracker {
   mutable std::mutex mutex_;  // guards all below
   std::vector<Ring> rings_;
   bool started_ = false;
+  bool counting_ = false;  // writes are logged also while nothing is tracked
   std::vector<SlotPiece> pieces_;
   std::vector<DirtyBitmap> reaped_;  // one per block
 };

@@ -24,6 +24,7 @@ class MarkedTracker final : public DirtyTracker {
   std::vector<std::uint64_t> pages_by_vcpu() const override {
     return tracker_ ? tracker_->pages_by_vcpu() : std::vector<std::uint64_t>();
   }
+  Result<> count_writes(bool on) override { return tracker_ ? tracker_->count_writes(on) : Result<>{}; }
 
  private:
   std::string name_;

@@ -50,6 +50,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   Result<> set_run_state(RunState state) override;
   bool autostart() const override;
   void set_throttle(int percent) override { vcpus_.set_throttle(percent); }
+  void limit_vcpu(std::size_t vcpu, double share) override { vcpus_.limit(vcpu, share); }
   std::vector<int> vcpu_thread_ids() const override;
 
   // Machine

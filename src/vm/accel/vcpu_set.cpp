@@ -48,6 +48,7 @@ void VcpuSet::shut_down() {
     throttle_thread_.request_stop();
     throttle_thread_.join();
   }
+  limiter_.shut_down();
   request_stop();
   for (auto& thread : threads_) thread->shut_down();
 }
@@ -61,6 +62,12 @@ void VcpuSet::set_throttle(int percent) {
     throttle_thread_ = start_thread("throttle", [this](const std::stop_token& stop) { throttle(stop); });
   }
   throttle_changed_.notify_all();
+}
+
+void VcpuSet::limit(std::size_t index, double share) {
+  if (index >= threads_.size()) return;
+  limiter_.limit(index, share);
+  if (share >= 1) threads_[index]->cancel_sleep();
 }
 
 void VcpuSet::throttle(const std::stop_token& stop) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "vm/accel/vcpu_limiter.h"
 #include "vm/accel/vcpu_thread.h"
 
 namespace godwit::vm {
@@ -30,6 +31,9 @@ class VcpuSet {
   /// 0 ends throttling; 1 to 99 is the share of time that each vCPU sleeps (control-plane section 10.5).
   void set_throttle(int percent);
 
+  /// The share of its time that one vCPU may run, above 0 and at most 1, which lifts the limit.
+  void limit(std::size_t index, double share);
+
   std::size_t size() const { return threads_.size(); }
   VcpuThread& operator[](std::size_t index) { return *threads_[index]; }
   const VcpuThread& operator[](std::size_t index) const { return *threads_[index]; }
@@ -43,6 +47,9 @@ class VcpuSet {
   std::condition_variable_any throttle_changed_;
   int throttle_percent_ = 0;
   std::jthread throttle_thread_;
+
+  VcpuLimiter limiter_{
+      [this](std::size_t index, Nanoseconds how_long) { threads_[index]->request_sleep(how_long); }};
 };
 
 }  // namespace godwit::vm
