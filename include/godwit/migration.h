@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,13 @@ class Migration {
   /// meanwhile ends a measurement by the dirty tracker, which it needs itself.
   Result<> measure_dirty_rate(const schema::CalcDirtyRateArguments& wanted);
   schema::DirtyRateInfo dirty_rate() const;
+
+  /// set-vcpu-dirty-limit: how many MiB per second one vCPU may write at most, or each of them. Also the
+  /// limit of the capability `dirty-limit` shows in vcpu_dirty_limits().
+  Result<> set_vcpu_dirty_limit(std::optional<std::int64_t> vcpu, std::uint64_t mib_per_second);
+  Result<> cancel_vcpu_dirty_limit(std::optional<std::int64_t> vcpu);
+  /// The vCPUs that are limited.
+  std::vector<schema::DirtyLimitInfo> vcpu_dirty_limits() const;
 
   /// Waits until no outgoing migration is in progress. For tests and for an orderly end.
   void wait_until_idle() const;

@@ -16,9 +16,11 @@ from generator import builder, emit_introspection, parser  # noqa: E402
 SKIPPED = 77
 QEMU = "qemu-system-x86_64"
 
-# What is different on purpose. Members that only Godwit has; commands the peer no longer has, or has for more cases
-# than a Godwit can meet.
-OURS = {"x-postcopy-timeout", "x-postcopy-auto-recover"}
+# What is different on purpose. Members and values that only Godwit has, or that came with later versions; commands the
+# peer no longer has, or has for more cases than a Godwit can meet.
+OURS = {"x-postcopy-timeout", "x-postcopy-auto-recover", "x-auto-lanes", "dirty-limit", "mapped-ram",
+        "x-vcpu-dirty-limit-period", "vcpu-dirty-limit", "zero-page-detection", "direct-io",
+        "dirty-limit-throttle-time-per-round"}
 GONE_IN_PEER = {"migrate_set_downtime", "migrate_set_speed", "migrate-set-cache-size", "query-migrate-cache-size",
                 "query-events"}
 # Members that came with later versions.
@@ -62,6 +64,9 @@ class Tree:
             return [self.of(entry["element-type"])]
         if kind == "alternate":
             return {"alternate": sorted(str(self.of(member["type"])) for member in entry["members"])}
+        if kind == "enum":
+            entry["values"] = [value for value in entry["values"] if value not in OURS]
+            entry["members"] = [member for member in entry["members"] if member["name"] not in OURS]
         if kind == "object":
             entry["members"] = {member["name"]: dict(member, type=self.of(member["type"])) for member in entry["members"]}
             if "variants" in entry:

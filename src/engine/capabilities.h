@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bitset>
+#include <string>
 #include <vector>
 
 #include <godwit/result.h>
@@ -30,6 +31,9 @@ class Capabilities {
   std::bitset<64> set_;
 };
 
+/// The names that the configuration section carries: those that both sides have to have on, or off.
+std::vector<std::string> sent_capabilities(const Capabilities& capabilities);
+
 /// The engine behind this capability exists.
 bool is_built(Capability capability);
 
@@ -37,6 +41,6 @@ bool is_built(Capability capability);
 Result<> check(const Capabilities& capabilities, const Parameters& parameters);
 
 /// The part of it that a change of parameters can break.
-Result<> check_zero_copy(const Capabilities& capabilities, const Parameters& parameters);
+Result<> check_beside_parameters(const Capabilities& capabilities, const Parameters& parameters);
 
 }  // namespace godwit::engine

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "channel/connector.h"
 #include "engine/device_state_file.h"
+#include "engine/dirty_limiter.h"
 #include "engine/dirty_rate_meter.h"
 #include "engine/incoming/incoming_migration.h"
 #include "engine/outgoing/outgoing_migration.h"
@@ -31,7 +32,8 @@ class Migration::Implementation {
         options_(options),
         outgoing_status_(engine::outgoing_moves(), [this](Status status) { announce(status); }),
         incoming_status_(engine::incoming_moves(), [this](Status status) { announce(status); }),
-        dirty_rate_(guest, clock) {}
+        dirty_rate_(guest, clock),
+        dirty_limiter_(guest, clock) {}
 
   ~Implementation() {
     if (auto attempt = outgoing()) {
@@ -72,6 +74,9 @@ class Migration::Implementation {
   }
 
   schema::DirtyRateInfo dirty_rate() const { return dirty_rate_.info(); }
+  Result<> set_dirty_limit(std::optional<std::int64_t> vcpu, std::uint64_t mib_per_second);
+  Result<> cancel_dirty_limit(std::optional<std::int64_t> vcpu);
+  std::vector<schema::DirtyLimitInfo> dirty_limits() const { return dirty_limiter_.info(); }
 
   engine::Settings settings_;
 
@@ -84,12 +89,14 @@ class Migration::Implementation {
     return outgoing_;
   }
   Result<> may_migrate(const schema::MigrateArguments& request) const;
+  Result<> check_seekable(std::string_view uri, channel::Direction direction) const;
   Result<> prepare(const schema::MigrateArguments& request, DescriptorSource& descriptors);
   Result<> resume(const schema::MigrateArguments& request, DescriptorSource& descriptors);
   Result<engine::Target> target_of(const std::string& uri, DescriptorSource& descriptors) const;
   Result<channel::Address> address_to_listen_on(std::string_view uri);
   Result<std::unique_ptr<channel::Listener>> listen(const channel::Address& address,
                                                     DescriptorSource& descriptors) const;
+  Result<> check_limits_are_free() const;
   std::vector<std::string> blockers() const;
   void describe_outgoing(schema::MigrationInfo& info) const;
   void describe_incoming(schema::MigrationInfo& info) const;
@@ -101,6 +108,7 @@ class Migration::Implementation {
   engine::StatusMachine outgoing_status_;
   engine::StatusMachine incoming_status_;
   engine::DirtyRateMeter dirty_rate_;  ///< with commands_ held, but for its info()
+  engine::DirtyLimiter dirty_limiter_;
 
   std::mutex recoveries_;                   ///< one migrate-recover at a time
   mutable std::mutex commands_;             ///< one command that starts something at a time
@@ -125,6 +133,8 @@ Result<> Migration::Implementation::set_capabilities(
       return fail("Postcopy is not supported");
     }
   }
+  if (result.has(Capability::dirty_limit) && !engine::DirtyLimiter::possible(guest_))
+    return fail("dirty-limit requires KVM with accelerator property 'dirty-ring-size' set");
   settings_.set(result);
   return {};
 }
@@ -146,11 +156,21 @@ Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& 
   if (state == RunState::postmigrate)
     return fail("Can't migrate the vm that was paused due to previous migration");
   if (const auto reasons = blockers(); !reasons.empty()) return fail(Error(reasons.back()));
+  if (settings_.has(Capability::mapped_ram))
+    GODWIT_TRY(check_seekable(request.uri, channel::Direction::outgoing));
   if (request.blk.value_or(false) || request.inc.value_or(false)) {
     if (settings_.has(Capability::block) || settings_.parameters().block_incremental)
       return fail("Command options are incompatible with current migration capabilities");
     return fail("Block migration is not built yet (docs/status.md lists what is)");
   }
+  return {};
+}
+
+/// What can be said before anything is opened.
+Result<> Migration::Implementation::check_seekable(std::string_view uri, channel::Direction direction) const {
+  GODWIT_ASSIGN(const auto address, channel::parse_address(uri, direction));
+  if (!std::holds_alternative<channel::File>(address) && !std::holds_alternative<channel::Fd>(address))
+    return fail("Migration requires seekable transport (e.g. file)");
   return {};
 }
 
@@ -193,7 +213,8 @@ Result<> Migration::Implementation::prepare(const schema::MigrateArguments& requ
                                             DescriptorSource& descriptors) {
   GODWIT_ASSIGN(auto target, target_of(request.uri, descriptors));
   auto attempt = std::make_shared<engine::OutgoingMigration>(
-      engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_},
+      engine::OutgoingContext{guest_, observer_, clock_, settings_, outgoing_status_, options_,
+                              dirty_limiter_},
       std::move(target));
   std::lock_guard lock(attempts_);
   outgoing_ = std::move(attempt);
@@ -255,6 +276,7 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
   }
   if (guest_.run_state() != RunState::inmigrate)
     return fail("'-incoming' was not specified on the command line");
+  if (settings_.has(Capability::mapped_ram)) GODWIT_TRY(check_seekable(uri, channel::Direction::incoming));
   GODWIT_ASSIGN(const auto address, address_to_listen_on(uri));
   GODWIT_ASSIGN(auto listener, listen(address, descriptors));
   std::lock_guard lock(attempts_);
@@ -341,8 +363,12 @@ void Migration::Implementation::describe_outgoing(schema::MigrationInfo& info) c
     info.expected_downtime = statistics.expected_downtime_ms.load();
   info.ram = statistics.ram.to_schema(completed);
   if (const int percent = statistics.throttle_percent; percent > 0) info.cpu_throttle_percentage = percent;
+  if (settings_.has(Capability::dirty_limit) && moving && !dirty_limiter_.info().empty())
+    info.dirty_limit_throttle_time_per_round =
+        static_cast<std::uint64_t>(dirty_limiter_.longest_wait().count());
   // These depend on the capability at the time of the question.
-  if (settings_.has(Capability::xbzrle))
+  if (settings_.has(Capability::x_auto_lanes)) info.x_auto_lanes = attempt->auto_lanes();
+  if (settings_.has(Capability::xbzrle) || (info.x_auto_lanes && info.x_auto_lanes->xbzrle))
     info.xbzrle_cache = statistics.xbzrle.to_schema(settings_.xbzrle_cache_size());
   if (settings_.has(Capability::compress)) info.compression = statistics.compression.to_schema();
 }
@@ -376,6 +402,28 @@ Result<> Migration::Implementation::measure_dirty_rate(const schema::CalcDirtyRa
   if (by_tracker && engine::in_progress(outgoing_status_.status()))
     return fail("a migration is using the dirty tracker: mode page-sampling can be used beside it");
   return dirty_rate_.start(wanted);
+}
+
+/// Its own limits and those of a migration would take each other away.
+Result<> Migration::Implementation::check_limits_are_free() const {
+  if (settings_.has(Capability::dirty_limit) && engine::in_progress(outgoing_status_.status()))
+    return fail("a migration with the capability dirty-limit limits the processors itself");
+  return {};
+}
+
+Result<> Migration::Implementation::set_dirty_limit(std::optional<std::int64_t> vcpu,
+                                                    std::uint64_t mib_per_second) {
+  if (mib_per_second == 0) return cancel_dirty_limit(vcpu);
+  std::lock_guard commands(commands_);
+  GODWIT_TRY(check_limits_are_free());
+  return dirty_limiter_.set(vcpu, mib_per_second);
+}
+
+Result<> Migration::Implementation::cancel_dirty_limit(std::optional<std::int64_t> vcpu) {
+  std::lock_guard commands(commands_);
+  GODWIT_TRY(check_limits_are_free());
+  if (dirty_limiter_.info().empty()) return {};
+  return dirty_limiter_.cancel(vcpu);
 }
 
 Result<> Migration::Implementation::save_device_state(const std::string& path, bool live) {
@@ -447,6 +495,15 @@ Result<> Migration::measure_dirty_rate(const schema::CalcDirtyRateArguments& wan
 }
 schema::DirtyRateInfo Migration::dirty_rate() const {
   return implementation_->dirty_rate();
+}
+Result<> Migration::set_vcpu_dirty_limit(std::optional<std::int64_t> vcpu, std::uint64_t mib_per_second) {
+  return implementation_->set_dirty_limit(vcpu, mib_per_second);
+}
+Result<> Migration::cancel_vcpu_dirty_limit(std::optional<std::int64_t> vcpu) {
+  return implementation_->cancel_dirty_limit(vcpu);
+}
+std::vector<schema::DirtyLimitInfo> Migration::vcpu_dirty_limits() const {
+  return implementation_->dirty_limits();
 }
 void Migration::wait_until_idle() const {
   implementation_->wait_until_idle();

@@ -44,6 +44,10 @@ constexpr Range kRanges[] = {
     {"announce_max", &P::announce_max_ms, nullptr, 0, 100'000, "a value between 0 and 100000"},
     {"announce_rounds", &P::announce_rounds, nullptr, 0, 1000, "a value between 0 and 1000"},
     {"announce_step", &P::announce_step_ms, nullptr, 1, 10'000, "a value between 0 and 10000"},
+    {"x_vcpu_dirty_limit_period", &P::vcpu_dirty_limit_period_ms, nullptr, 1, 1000,
+     "a value between 1 and 1000"},
+    {"vcpu_dirty_limit", &P::vcpu_dirty_limit, nullptr, 1, std::numeric_limits<std::uint64_t>::max() >> 20,
+     "a value of at least 1"},
 };
 
 Result<> check(const Parameters& p) {
@@ -100,6 +104,10 @@ Result<Parameters> Parameters::with(const schema::MigrateSetParameters& c) const
   merge(p.multifd_zlib_level, c.multifd_zlib_level);
   merge(p.multifd_zstd_level, c.multifd_zstd_level);
   if (c.block_bitmap_mapping) p.block_bitmap_mapping = c.block_bitmap_mapping;
+  merge(p.vcpu_dirty_limit_period_ms, c.x_vcpu_dirty_limit_period);
+  merge(p.vcpu_dirty_limit, c.vcpu_dirty_limit);
+  merge(p.zero_page_detection, c.zero_page_detection);
+  merge(p.direct_io, c.direct_io);
   merge(p.postcopy_timeout_ms, c.x_postcopy_timeout);
   merge(p.postcopy_auto_recover, c.x_postcopy_auto_recover);
   GODWIT_TRY(check(p));
@@ -135,8 +143,15 @@ schema::MigrationParameters Parameters::to_schema() const {
   out.multifd_zlib_level = multifd_zlib_level;
   out.multifd_zstd_level = multifd_zstd_level;
   out.block_bitmap_mapping = block_bitmap_mapping;
-  // Ours: clients that compare the whole answer with what they know only meet them when they are in use.
-  if (postcopy_timeout_ms != Parameters().postcopy_timeout_ms) out.x_postcopy_timeout = postcopy_timeout_ms;
+  // Newer than 7.2, or ours: clients that compare the whole answer with what they know only meet them when
+  // they are in use.
+  const Parameters defaults;
+  if (vcpu_dirty_limit_period_ms != defaults.vcpu_dirty_limit_period_ms)
+    out.x_vcpu_dirty_limit_period = vcpu_dirty_limit_period_ms;
+  if (vcpu_dirty_limit != defaults.vcpu_dirty_limit) out.vcpu_dirty_limit = vcpu_dirty_limit;
+  if (zero_page_detection != defaults.zero_page_detection) out.zero_page_detection = zero_page_detection;
+  if (direct_io) out.direct_io = true;
+  if (postcopy_timeout_ms != defaults.postcopy_timeout_ms) out.x_postcopy_timeout = postcopy_timeout_ms;
   if (postcopy_auto_recover) out.x_postcopy_auto_recover = true;
   return out;
 }

@@ -40,6 +40,10 @@ struct Parameters {
   std::uint8_t multifd_zlib_level = 1;
   std::uint8_t multifd_zstd_level = 1;
   std::optional<std::vector<schema::BitmapMigrationNodeAlias>> block_bitmap_mapping;
+  std::uint64_t vcpu_dirty_limit_period_ms = 1000;
+  std::uint64_t vcpu_dirty_limit = 1;  ///< MiB per second
+  schema::ZeroPageDetection zero_page_detection = schema::ZeroPageDetection::legacy;
+  bool direct_io = false;
   std::uint32_t postcopy_timeout_ms = 10'000;  ///< 0: never
   bool postcopy_auto_recover = false;
 

@@ -33,7 +33,7 @@ class Settings {
   Result<> change(const schema::MigrateSetParameters& changes) {
     std::lock_guard lock(mutex_);
     GODWIT_ASSIGN(const Parameters changed, parameters_.with(changes));
-    GODWIT_TRY(check_zero_copy(capabilities_, changed));
+    GODWIT_TRY(check_beside_parameters(capabilities_, changed));
     parameters_ = changed;
     publish(parameters_);
     return {};

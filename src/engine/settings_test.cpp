@@ -14,10 +14,11 @@ std::string refusal(std::vector<schema::MigrationCapabilityStatus> changes, cons
 
 TEST(Capabilities, AreListedInTheOrderOfTheSchemaAndAllOff) {
   const auto list = Capabilities().list();
-  ASSERT_EQ(list.size(), 21u);
+  ASSERT_EQ(list.size(), 24u);
   EXPECT_EQ(list.front().capability, xbzrle);
   EXPECT_EQ(list[16].capability, x_ignore_shared);
-  EXPECT_EQ(list.back().capability, postcopy_preempt);
+  EXPECT_EQ(list[20].capability, postcopy_preempt);
+  EXPECT_EQ(list.back().capability, x_auto_lanes);
   for (const auto& entry : list) EXPECT_FALSE(entry.state) << schema::to_string(entry.capability);
 }
 

@@ -8,6 +8,7 @@ from vm_process import NONE, QEMU, Godwit, Vm
 
 GLOBALS = ("globals:\r\nstore-global-state: on\r\nonly-migratable: off\r\nsend-configuration: on\r\n"
            "send-section-footer: on\r\ndecompress-error-check: on\r\nclear-bitmap-shift: 18\r\n")
+NEWER_CAPABILITIES = "dirty-limit: off\r\nmapped-ram: off\r\nx-auto-lanes: off\r\n"  # behind those of 7.2
 SIZE = ("Error: Parameter '%s' expects a non-negative number below 2^64\r\nOptional suffix k, M, G, T, P or E means "
         "kilo-, mega-, giga-, tera-, peta-\r\nand exabytes, respectively.\r\n")
 
@@ -124,7 +125,10 @@ OPTIONS = (*NONE, "-m", "4M", "-name", "guest", "-uuid", "00112233-4455-6677-889
 class HumanMonitor(unittest.TestCase):
     def compare(self, machine):
         for line, answer in ANSWERS:
-            self.assertEqual(machine.qmp.human(line), answer, line)
+            given = machine.qmp.human(line)
+            if line == "info migrate_capabilities":
+                given = given.removesuffix(NEWER_CAPABILITIES)
+            self.assertEqual(given, answer, line)
         while "setup" in machine.qmp.human("info migrate"):
             pass
         self.assertEqual(machine.qmp.human("info migrate"), GLOBALS + (

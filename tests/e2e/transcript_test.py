@@ -43,6 +43,7 @@ LATER_CAPABILITIES = {
     "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "postcopy-ram", "x-colo", "release-ram", "block",
     "multifd", "dirty-bitmaps", "postcopy-blocktime", "background-snapshot", "zero-copy-send", "postcopy-preempt",
 }
+NEWER_CAPABILITIES = {"dirty-limit", "mapped-ram", "x-auto-lanes"}  # that 7.2 does not have
 LATER_TEXTS = (("RDMA ERROR: ", "RDMA ERROR: "),)  # how they begin: recorded, ours
 LATER_COMMANDS = {"set_link"}  # network interfaces
 LATER_MEMBERS = {"blk", "inc"}  # of migrate
@@ -205,6 +206,7 @@ class Policy:
         elif isinstance(recorded, list) and isinstance(ours, list):
             if recorded and isinstance(recorded[0], dict) and "capability" in recorded[0]:
                 recorded = [{**c, "state": c["state"] and c["capability"] not in LATER_CAPABILITIES} for c in recorded]
+                ours = [c for c in ours if c["capability"] not in NEWER_CAPABILITIES]
             if recorded and isinstance(recorded[0], dict) and set(recorded[0]) == {"name", "type"}:  # in a hash's order
                 recorded, ours = (sorted(entries, key=lambda entry: entry["name"]) for entries in (recorded, ours))
             recorded = [each for each in recorded if not (isinstance(each, dict) and each.get("name") in self.absent)]

@@ -29,6 +29,7 @@ IncomingMigration::~IncomingMigration() {
     std::lock_guard lock(mutex_);
     if (postcopy_) postcopy_->stop();
     if (multifd_) multifd_->shutdown();
+    if (mapped_) mapped_->shutdown();
   }
   channel_.shutdown();
   thread_.join();
@@ -53,7 +54,9 @@ Result<> IncomingMigration::accept_all() {
     channel = listener_.accept();
   }
   if (!channel) return fail(std::move(channel).error());
-  if (context_.settings.has(Capability::multifd)) return accept_multifd(*std::move(channel));
+  const bool mapped = context_.settings.has(Capability::mapped_ram);
+  if (context_.settings.has(Capability::multifd) && !mapped) return accept_multifd(*std::move(channel));
+  if (mapped) GODWIT_TRY(open_mapped(**channel));
   channel_.put(*std::move(channel), ending_);
   if (!context_.settings.has(Capability::postcopy_preempt)) return {};
   GODWIT_ASSIGN(auto urgent, listener_.accept());
@@ -107,6 +110,16 @@ Result<> IncomingMigration::accept_multifd(std::unique_ptr<channel::Channel> fir
   return {};
 }
 
+/// The file has all pages: the channels of multifd are only threads that read it.
+Result<> IncomingMigration::open_mapped(const channel::Channel& channel) {
+  const Parameters parameters = context_.settings.parameters();
+  const unsigned threads = context_.settings.has(Capability::multifd) ? parameters.multifd_channels : 1;
+  GODWIT_ASSIGN(auto reader, MappedRamReader::open(channel, threads, parameters.direct_io));
+  std::lock_guard lock(mutex_);
+  mapped_ = std::move(reader);
+  return {};
+}
+
 Result<> IncomingMigration::load(channel::Channel& channel) {
   const Capabilities capabilities = context_.settings.capabilities();
   {
@@ -142,6 +155,7 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
 Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabilities& capabilities) {
   if (capabilities.has(Capability::compress))
     loader.ram().accept_compressed(context_.settings.parameters().decompress_threads);
+  if (mapped_) loader.ram().read_from(*mapped_);
   if (!multifd_) return loader.load(postcopy_->input());
   loader.ram().join(*multifd_);
   multifd_->start(loader.ram());

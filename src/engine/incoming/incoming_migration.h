@@ -18,6 +18,7 @@
 #include "engine/incoming/incoming_context.h"
 #include "engine/incoming/incoming_postcopy.h"
 #include "engine/incoming/listener_slot.h"
+#include "engine/incoming/mapped_ram_reader.h"
 #include "engine/incoming/multifd_receiver.h"
 #include "engine/incoming/stream_loader.h"
 #include "engine/ownership.h"
@@ -49,6 +50,7 @@ class IncomingMigration {
   void run();
   Result<> accept_all();
   Result<> accept_multifd(std::unique_ptr<channel::Channel> first);
+  Result<> open_mapped(const channel::Channel& channel);
   Result<> load(channel::Channel& channel);
   Result<> load_precopy_part(StreamLoader& loader, const Capabilities& capabilities);
   Result<> finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply, Result<> loaded);
@@ -66,6 +68,7 @@ class IncomingMigration {
   mutable std::mutex mutex_;  ///< guards what follows against others than the incoming thread
   std::unique_ptr<IncomingPostcopy> postcopy_;
   std::unique_ptr<MultifdReceiver> multifd_;  ///< the channels besides the main one, if there are to be any
+  std::unique_ptr<MappedRamReader> mapped_;   ///< with mapped-ram
   std::optional<std::string> error_text_;
   std::jthread thread_;
 };

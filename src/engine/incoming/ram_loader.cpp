@@ -1,12 +1,15 @@
 #include "engine/incoming/ram_loader.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
 #include "base/fail.h"
+#include "engine/incoming/mapped_ram_reader.h"
 #include "engine/incoming/multifd_receiver.h"
 #include "memory/populated.h"
 #include "memory/zero_scan.h"
+#include "wire/mapped_ram.h"
 #include "wire/xbzrle.h"
 
 namespace godwit::engine {
@@ -39,29 +42,20 @@ Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
     const RamBlock* block = find(name);
     return host_page_sizes && block && block->host_page_size != page_size;
   };
-  GODWIT_ASSIGN(const auto entries, wire::decode_block_list(in, {.has_host_page_size = has_host_page_size,
-                                                                 .has_guest_addresses = ignore_shared_}));
-  for (const wire::BlockEntry& entry : entries) {
-    const RamBlock* block = find(entry.name);
-    if (!block)
-      return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
-                      .advise("start the destination with the same memory backends as the source"));
-    if (block->size != entry.length)
-      return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name,
-                                    entry.length, block->size))
-                      .advise("start the destination with the RAM size of the source (-m)"));
-    if (entry.host_page_size && *entry.host_page_size != block->host_page_size)
-      return fail("RAM block '{}' has pages of {} bytes at the source and of {} here", entry.name,
-                  *entry.host_page_size, block->host_page_size);
-    if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
-      return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
-                  entry.guest_address.value_or(0), block->guest_address);
-  }
   touched_.clear();
   landed_.clear();
   for (const RamBlock& block : blocks_) {
     touched_.push_back(memory::populated_pages(block));
     if (multifd_) landed_.emplace_back(block.pages());
+  }
+  const wire::BlockListFormat format{.has_host_page_size = has_host_page_size,
+                                     .has_guest_addresses = ignore_shared_};
+  wire::BlockListReader list(format);
+  GODWIT_TRY(list.start(in));
+  while (!list.done()) {
+    GODWIT_ASSIGN(const wire::BlockEntry entry, list.next(in));
+    GODWIT_ASSIGN(const RamBlock* block, block_of(entry));
+    if (mapped_) GODWIT_TRY(load_mapped(in, *block));
   }
   set_up_ = true;
   GODWIT_ASSIGN(wire::PageRecord record, reader_.next(in));
@@ -74,6 +68,43 @@ Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
     return fail("expected the end mark of the block list before offset 0x{:x}, got another record",
                 in.offset());
   return end_section(in);
+}
+
+/// The block here that a block of the source becomes.
+Result<const RamBlock*> RamLoader::block_of(const wire::BlockEntry& entry) const {
+  const RamBlock* block = find(entry.name);
+  if (!block)
+    return fail(Error(fmt::format("RAM block '{}' of the source does not exist here", entry.name))
+                    .advise("start the destination with the same memory backends as the source"));
+  if (block->size != entry.length)
+    return fail(Error(fmt::format("Size mismatch: {}: 0x{:x} received, 0x{:x} here", entry.name, entry.length,
+                                  block->size))
+                    .advise("start the destination with the RAM size of the source (-m)"));
+  if (entry.host_page_size && *entry.host_page_size != block->host_page_size)
+    return fail("RAM block '{}' has pages of {} bytes at the source and of {} here", entry.name,
+                *entry.host_page_size, block->host_page_size);
+  if (ignore_shared_ && block->shared && entry.guest_address != block->guest_address)
+    return fail("Mismatched GPAs for block {}: 0x{:x} received, 0x{:x} here", entry.name,
+                entry.guest_address.value_or(0), block->guest_address);
+  return block;
+}
+
+/// What mapped-ram has behind the line of a block: where its pages are, and the pages.
+Result<> RamLoader::load_mapped(Input& in, const RamBlock& block) {
+  GODWIT_ASSIGN(const wire::MappedRam place, wire::decode_mapped_ram(in, block.size, mapped_->start()));
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const auto bitmap, wire::decode_mapped_bitmap(in, block.size));
+  if (ignore_shared_ && block.shared) {
+    if (std::ranges::any_of(bitmap, [](std::uint64_t word) { return word != 0; }))
+      return fail(
+          "mapped-ram: the bitmap at offset 0x{:x} has pages of RAM block '{}', which is shared and takes "
+          "none",
+          offset, block.name);
+  } else {
+    GODWIT_TRY(
+        mapped_->load(block, place, bitmap, touched_[static_cast<std::size_t>(&block - blocks_.data())]));
+  }
+  return in.discard(place.pages_offset - mapped_->start() - in.offset() + block.size);
 }
 
 Result<> RamLoader::load_pages(Input& in) {

@@ -18,6 +18,7 @@
 
 namespace godwit::engine {
 
+class MappedRamReader;
 class MultifdReceiver;
 
 /// One per stream; it remembers the last block across sections. One thread, but for what says otherwise.
@@ -39,6 +40,9 @@ class RamLoader {
     stop_reading_ahead();  // the channels' threads write to memory meanwhile
   }
 
+  /// The pages are at fixed places of a file, which `file` reads. It outlives this.
+  void read_from(MappedRamReader& file) { mapped_ = &file; }
+
   // ---- For the channels of multifd; any thread.
 
   Result<wire::KnownBlock> block_for_pages(std::string_view name) const;
@@ -56,6 +60,8 @@ class RamLoader {
 
  private:
   const RamBlock* find(std::string_view name) const;
+  Result<const RamBlock*> block_of(const wire::BlockEntry& entry) const;
+  Result<> load_mapped(Input& in, const RamBlock& block);
   std::uint64_t pages_ahead(const Input& in, std::size_t wanted) const;
   Result<> read_ahead(Input& in, std::span<std::byte> body, std::uint64_t count);
   Result<> place_normal(Input& in, const wire::PageRecord& record);
@@ -79,6 +85,7 @@ class RamLoader {
 
   std::unique_ptr<DecompressPool> decompress_;  ///< null: compressed pages are refused
   MultifdReceiver* multifd_ = nullptr;
+  MappedRamReader* mapped_ = nullptr;
   /// The source marks the points of synchronisation by records of their own; else each end mark is one.
   bool flush_records_ = false;
   std::vector<DirtyBitmap> landed_;  ///< by other threads; joins touched_ at each synchronisation

@@ -47,7 +47,6 @@ class PieceChannel final : public channel::Channel {
   std::string_view kind() const override { return "test"; }
   bool two_way() const override { return false; }
   bool multi_channel() const override { return false; }
-  bool seekable() const override { return false; }
   std::string peer() const override { return "test"; }
 
  private:

@@ -35,7 +35,7 @@ Result<> StreamLoader::load_configuration(Input& in) {
   wire::Configuration local;
   local.machine = guest_.machine_name();
   local.uuid = guest_.uuid();
-  if (capabilities_.has(Capability::x_ignore_shared)) local.capabilities = {"x-ignore-shared"};
+  local.capabilities = sent_capabilities(capabilities_);
   auto warning = wire::check_configuration(received, local);
   if (!warning)
     return fail(

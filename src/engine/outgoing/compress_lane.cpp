@@ -7,6 +7,7 @@ namespace godwit::engine {
 CompressLane::CompressLane(PageBatch& batch, const Settings& settings, Statistics& statistics)
     : batch_(batch),
       settings_(settings),
+      finds_zeros_(settings.parameters().zero_page_detection != ZeroPageDetection::none),
       ram_(statistics.ram),
       counters_(statistics.compression),
       pool_(settings.parameters().compress_threads, settings.parameters().compress_level) {}
@@ -20,7 +21,7 @@ Result<> CompressLane::send(StreamWriter& out, const PageRun& run) {
     batch_.begin(run.block);
   }
   for (std::uint64_t page = run.range.first; page < run.range.first + run.range.count; ++page) {
-    if (run.untouched(page) || memory::is_zero_page(run.block.host + page * page_size))
+    if (finds_zeros_ && (run.untouched(page) || memory::is_zero_page(run.block.host + page * page_size)))
       batch_.add_zero(page);
     else if (batch_.names_block())
       batch_.add_normal(page);

@@ -31,6 +31,7 @@ class CompressLane final : public PageLane {
 
   PageBatch& batch_;
   const Settings& settings_;
+  const bool finds_zeros_;
   RamCounters& ram_;
   CompressionCounters& counters_;
   CompressPool pool_;

@@ -2,8 +2,10 @@
 
 #include "base/fail.h"
 #include "engine/outgoing/compress_lane.h"
+#include "engine/outgoing/mapped_lane.h"
 #include "engine/outgoing/multifd_lane.h"
 #include "engine/outgoing/plain_lane.h"
+#include "engine/outgoing/unscanned_lane.h"
 #include "engine/outgoing/xbzrle_lane.h"
 
 namespace godwit::engine {
@@ -28,25 +30,74 @@ double ratio(std::uint64_t part, std::uint64_t whole) {
 }  // namespace
 
 Lanes::Lanes(Guest& guest, const Capabilities& capabilities, const Settings& settings, Statistics& statistics)
-    : statistics_(statistics) {
-  const Parameters parameters = settings.parameters();
-  if (capabilities.has(Capability::multifd)) {
-    multifd_ =
-        std::make_unique<MultifdSender>(multifd_settings(guest, capabilities, parameters), statistics.ram);
-    first_ = std::make_unique<MultifdLane>(batch_, *multifd_, statistics.ram);
+    : guest_(guest),
+      settings_(settings),
+      statistics_(statistics),
+      tries_channels_(capabilities.has(Capability::x_auto_lanes)),
+      trial_(capabilities.has(Capability::multifd) ? settings.parameters().multifd_channels : 0),
+      multifd_settings_(multifd_settings(guest, capabilities, settings.parameters())) {
+  const ZeroPageDetection detection = settings.parameters().zero_page_detection;
+  if (capabilities.has(Capability::multifd))
+    multifd_ = std::make_unique<MultifdSender>(multifd_settings_.channels, statistics.ram);
+  if (capabilities.has(Capability::mapped_ram)) {
+    mapped_ = std::make_unique<MappedRamWriter>(guest.ram_blocks(), settings.parameters().direct_io);
+    first_ = std::make_unique<MappedLane>(*mapped_, multifd_.get(), detection, statistics.ram);
+  } else if (multifd_) {
+    first_ = std::make_unique<MultifdLane>(batch_, *multifd_, detection, statistics.ram);
   } else if (capabilities.has(Capability::compress)) {
     first_ = std::make_unique<CompressLane>(batch_, settings, statistics);
+  } else if (detection == ZeroPageDetection::none) {
+    first_ = std::make_unique<UnscannedLane>(batch_, statistics.ram);
   } else {
     first_ = std::make_unique<PlainLane>(batch_, statistics.ram);
   }
   // Deltas need a version that was sent before. Pages that go over several channels are never deltas.
-  if (capabilities.has(Capability::xbzrle) && !multifd_)
-    later_ = std::make_unique<XbzrleLane>(batch_, guest.ram_blocks(), settings, statistics);
+  if (capabilities.has(Capability::xbzrle) && !multifd_) use_deltas(0);
   current_ = first_.get();
 }
 
-Result<> Lanes::connect(const MultifdSender::Open& open, std::function<void()> on_failure) {
-  return multifd_ ? multifd_->connect(open, std::move(on_failure)) : Result<>{};
+void Lanes::use_deltas(std::uint64_t least_cache_bytes) {
+  auto lane =
+      std::make_unique<XbzrleLane>(batch_, guest_.ram_blocks(), settings_, statistics_, least_cache_bytes);
+  deltas_ = lane.get();
+  later_ = std::move(lane);
+}
+
+void Lanes::choose(const schema::AutoLanesInfo& choice) {
+  if (multifd_) {
+    multifd_->use_channels(choice.channels);
+  } else if (choice.xbzrle) {
+    use_deltas(choice.xbzrle_cache_size);
+  } else if (!choice.compress && !later_ && !mapped_) {
+    later_ = std::make_unique<PlainLane>(batch_, statistics_.ram);
+  }
+}
+
+void Lanes::window_ended(double bytes_per_ms) {
+  if (!tries_channels_) return;
+  trial_.window_ended(bytes_per_ms);
+  if (multifd_) multifd_->use_channels(trial_.channels());
+}
+
+Result<> Lanes::connect(const channel::Channel& main, const Connect& connect,
+                        std::function<void()> on_failure) {
+  if (mapped_) GODWIT_TRY(mapped_->open(main));
+  if (!multifd_) return {};
+  if (!mapped_ && !main.multi_channel())
+    return fail(Error("multifd is not supported by current protocol")
+                    .advise("use tcp: or unix:, or turn multifd off"));
+  const auto open = [&](std::uint8_t id) -> Result<std::unique_ptr<PacketWriter>> {
+    if (mapped_) return std::make_unique<MappedPacketWriter>(*mapped_);
+    GODWIT_ASSIGN(auto connection, connect());
+    return MultifdChannelWriter::make(std::move(connection), multifd_settings_, id);
+  };
+  return multifd_->connect(open, std::move(on_failure));
+}
+
+Result<> Lanes::write_block_list(StreamWriter& out, std::span<const wire::BlockEntry> entries) {
+  if (mapped_) return mapped_->write_block_list(out, entries);
+  wire::encode_block_list(out.pending(), entries);
+  return {};
 }
 
 Result<> Lanes::first_pass_ended(StreamWriter& out) {
@@ -65,6 +116,7 @@ void Lanes::close() noexcept {
   if (multifd_) multifd_->close();
   current_ = nullptr;
   first_.reset();
+  deltas_ = nullptr;
   later_.reset();
 }
 

@@ -2,27 +2,29 @@
 
 #include <utility>
 
-#include "engine/outgoing/multifd_sender.h"
-
 namespace godwit::engine {
 
-Result<MultifdChannelWriter> MultifdChannelWriter::make(std::unique_ptr<channel::Channel> channel,
-                                                        const MultifdSettings& settings, std::uint8_t id) {
-  MultifdChannelWriter writer(std::move(channel), settings.method, settings.zero_copy);
-  writer.parts_.reserve(1 + wire::MultifdPacket::page_limit);
+Result<std::unique_ptr<PacketWriter>> MultifdChannelWriter::make(std::unique_ptr<channel::Channel> channel,
+                                                                 const MultifdSettings& settings,
+                                                                 std::uint8_t id) {
+  std::unique_ptr<MultifdChannelWriter> writer(
+      new MultifdChannelWriter(std::move(channel), settings.method, settings.zero_copy));
+  writer->parts_.reserve(1 + wire::MultifdPacket::page_limit);
   if (settings.method != wire::MultifdMethod::none) {
-    GODWIT_ASSIGN(writer.compressor_, wire::make_multifd_compressor(settings.method, settings.level));
+    GODWIT_ASSIGN(writer->compressor_, wire::make_multifd_compressor(settings.method, settings.level));
   }
   Output hello;
   wire::encode_multifd_hello(hello, {.uuid = settings.uuid, .channel = id});
-  GODWIT_TRY(writer.channel_->write(hello.data()));
+  GODWIT_TRY(writer->channel_->write(hello.data()));
   return writer;
 }
 
-Result<MultifdChannelWriter::Written> MultifdChannelWriter::write(wire::MultifdPacket& packet,
-                                                                  const RamBlock& block) {
+Result<PacketWriter::Written> MultifdChannelWriter::write(wire::MultifdPacket& packet,
+                                                          const RamBlock& block) {
   parts_.assign(1, {header_->data(), header_->size()});
-  if (compressor_) {
+  if (packet.normal_pages == 0) {
+    packet.data_size = 0;  // only zero pages, which are named
+  } else if (compressor_) {
     for (const std::uint64_t offset : packet.normal()) GODWIT_TRY(compressor_->add(block.host + offset));
     GODWIT_ASSIGN(const auto data, compressor_->finish());
     packet.data_size = static_cast<std::uint32_t>(data.size());
@@ -33,7 +35,7 @@ Result<MultifdChannelWriter::Written> MultifdChannelWriter::write(wire::MultifdP
   }
   packet.set_flags(false, method_);
   wire::encode_multifd_packet(packet, *header_);
-  if (zero_copy_) {
+  if (zero_copy_ && packet.normal_pages > 0) {
     GODWIT_TRY(channel_->write(*header_));
     GODWIT_TRY(channel_->write_zero_copy(std::span(parts_).subspan(1)));
     lent_ = true;
@@ -55,7 +57,7 @@ void MultifdChannelWriter::gather(const wire::MultifdPacket& packet, const RamBl
   }
 }
 
-Result<MultifdChannelWriter::Written> MultifdChannelWriter::synchronize(std::uint64_t number) {
+Result<PacketWriter::Written> MultifdChannelWriter::synchronize(std::uint64_t number) {
   wire::MultifdPacket packet;
   packet.number = number;
   packet.set_flags(true, method_);

@@ -7,35 +7,34 @@
 #include <memory>
 #include <vector>
 
-#include <godwit/ram_block.h>
+#include <godwit/guest.h>
 #include <godwit/result.h>
 
 #include "channel/channel.h"
+#include "engine/outgoing/packet_writer.h"
 #include "wire/multifd_compression.h"
 
 namespace godwit::engine {
 
-struct MultifdSettings;
+struct MultifdSettings {
+  unsigned channels = 2;
+  wire::MultifdMethod method = wire::MultifdMethod::none;
+  int level = 1;  ///< of the compression
+  bool zero_copy = false;
+  Uuid uuid{};  ///< zeros: the guest has none
+};
 
-/// One thread; shutdown() from any.
-class MultifdChannelWriter {
+class MultifdChannelWriter final : public PacketWriter {
  public:
-  struct Written {
-    std::uint64_t bytes = 0;
-    bool copied = false;  ///< of SYNC: zero copy was asked for, and bytes since the last one were copied
-  };
-
   /// Takes the connection over and introduces it as channel `id`.
-  static Result<MultifdChannelWriter> make(std::unique_ptr<channel::Channel> channel,
-                                           const MultifdSettings& settings, std::uint8_t id);
+  static Result<std::unique_ptr<PacketWriter>> make(std::unique_ptr<channel::Channel> channel,
+                                                    const MultifdSettings& settings, std::uint8_t id);
 
-  /// Writes the packet and the pages it names. The guest may write to them meanwhile: such a page is dirty
-  /// again.
-  Result<Written> write(wire::MultifdPacket& packet, const RamBlock& block);
+  Result<Written> write(wire::MultifdPacket& packet, const RamBlock& block) override;
   /// Writes a SYNC packet, which has no pages.
-  Result<Written> synchronize(std::uint64_t number);
+  Result<Written> synchronize(std::uint64_t number) override;
 
-  void shutdown() noexcept { channel_->shutdown(); }
+  void shutdown() noexcept override { channel_->shutdown(); }
 
  private:
   explicit MultifdChannelWriter(std::unique_ptr<channel::Channel> channel, wire::MultifdMethod method,

@@ -1,5 +1,5 @@
-// Pages leave over several channels at once; zero pages and the order of things stay on the main one
-// (wire-format section 6).
+// Pages leave over several channels at once; the order of things stays on the main one, and so do zero pages,
+// unless the channels find them (wire-format sections 6 and 16).
 #pragma once
 
 #include "engine/outgoing/multifd_sender.h"
@@ -11,8 +11,8 @@ namespace godwit::engine {
 
 class MultifdLane final : public PageLane {
  public:
-  MultifdLane(PageBatch& batch, MultifdSender& sender, RamCounters& counters)
-      : batch_(batch), sender_(sender), counters_(counters) {}
+  MultifdLane(PageBatch& batch, MultifdSender& sender, ZeroPageDetection detection, RamCounters& counters)
+      : batch_(batch), sender_(sender), detection_(detection), counters_(counters) {}
 
   Result<> send(StreamWriter& out, const PageRun& run) override;
   /// Each end mark on the main channel goes with one SYNC on every other: the destination waits for both.
@@ -21,6 +21,7 @@ class MultifdLane final : public PageLane {
  private:
   PageBatch& batch_;
   MultifdSender& sender_;
+  const ZeroPageDetection detection_;
   RamCounters& counters_;
 };
 

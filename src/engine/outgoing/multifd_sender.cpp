@@ -1,20 +1,20 @@
 #include "engine/outgoing/multifd_sender.h"
 
-#include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <utility>
 
 #include "base/fail.h"
 #include "base/thread.h"
-#include "engine/outgoing/multifd_channel.h"
+#include "memory/zero_scan.h"
 
 namespace godwit::engine {
 
 /// One channel: a slot where the migration thread puts the next job while the thread writes the one before.
 struct MultifdSender::DataChannel {
-  explicit DataChannel(MultifdChannelWriter given) : writer(std::move(given)) {}
+  explicit DataChannel(std::unique_ptr<PacketWriter> given) : writer(std::move(given)) {}
 
-  MultifdChannelWriter writer;  ///< the thread's
+  std::unique_ptr<PacketWriter> writer;  ///< the thread's
   Job slot;
   bool full = false;
   bool sync_wanted = false;
@@ -23,8 +23,8 @@ struct MultifdSender::DataChannel {
   std::jthread thread;
 };
 
-MultifdSender::MultifdSender(MultifdSettings settings, RamCounters& counters)
-    : settings_(settings), counters_(counters) {}
+MultifdSender::MultifdSender(unsigned channels, RamCounters& counters)
+    : wanted_channels_(channels), counters_(counters) {}
 
 MultifdSender::~MultifdSender() {
   close();
@@ -39,10 +39,8 @@ void MultifdSender::close() noexcept {
 
 Result<> MultifdSender::connect(const Open& open, std::function<void()> on_failure) {
   on_failure_ = std::move(on_failure);
-  for (unsigned id = 0; id < settings_.channels; ++id) {
-    auto connected = open();
-    if (!connected) return fail(std::move(connected).error().in(fmt::format("multifd channel {}", id)));
-    auto opened = MultifdChannelWriter::make(*std::move(connected), settings_, static_cast<std::uint8_t>(id));
+  for (unsigned id = 0; id < wanted_channels_; ++id) {
+    auto opened = open(static_cast<std::uint8_t>(id));
     if (!opened) return fail(std::move(opened).error().in(fmt::format("multifd channel {}", id)));
     std::lock_guard lock(mutex_);
     if (stopped_) return failed();
@@ -53,7 +51,28 @@ Result<> MultifdSender::connect(const Open& open, std::function<void()> on_failu
   return {};
 }
 
-Result<> MultifdSender::add(const RamBlock& block, std::uint64_t page) {
+void MultifdSender::Job::clear() {
+  packet.normal_pages = packet.zero_pages = 0;
+  scan = false;
+  zeros.reset();
+}
+
+/// The order in a packet of the newer form. Reads the pages that nobody knows of.
+void MultifdSender::Job::put_zeros_last() {
+  std::array<std::uint64_t, wire::MultifdPacket::page_limit> found;
+  const std::uint32_t pages = packet.normal_pages;
+  packet.normal_pages = 0;
+  for (std::uint32_t i = 0; i < pages; ++i) {
+    const std::uint64_t offset = packet.offsets[i];
+    if (zeros.test(i) || memory::is_zero_page(block->host + offset))
+      found[packet.zero_pages++] = offset;
+    else
+      packet.offsets[packet.normal_pages++] = offset;
+  }
+  std::copy_n(found.begin(), packet.zero_pages, packet.offsets.begin() + packet.normal_pages);
+}
+
+Result<> MultifdSender::add(const RamBlock& block, std::uint64_t page, Content content) {
   wire::MultifdPacket& packet = filling_.packet;
   if (filling_.block != &block && packet.normal_pages > 0) GODWIT_TRY(hand_over());
   if (packet.normal_pages == 0) {
@@ -61,6 +80,8 @@ Result<> MultifdSender::add(const RamBlock& block, std::uint64_t page) {
     packet.set_block(block.name);
     promised_ += wire::MultifdPacket::header_size;
   }
+  if (content != Content::pages) filling_.scan = true;
+  if (content == Content::zeros) filling_.zeros.set(packet.normal_pages);
   packet.offsets[packet.normal_pages++] = page * page_size;
   promised_ += page_size;
   return packet.normal_pages == wire::MultifdPacket::page_limit ? hand_over() : Result<>{};
@@ -71,8 +92,8 @@ Result<> MultifdSender::hand_over() {
   filling_.packet.number = packets_++;
   std::unique_lock lock(mutex_);
   const auto next_free = [this] {
-    for (std::size_t i = 0; i < channels_.size(); ++i) {
-      const std::size_t candidate = (next_channel_ + i) % channels_.size();
+    for (std::size_t i = 0; i < used_channels_; ++i) {
+      const std::size_t candidate = (next_channel_ + i) % used_channels_;
       if (channels_[candidate]->full) continue;
       next_channel_ = candidate;
       return true;
@@ -82,12 +103,12 @@ Result<> MultifdSender::hand_over() {
   progress_.wait(lock, [&] { return stopped_ || next_free(); });
   if (stopped_) return failed();
   DataChannel& channel = *channels_[next_channel_];
-  next_channel_ = (next_channel_ + 1) % channels_.size();
+  next_channel_ = (next_channel_ + 1) % used_channels_;
   std::swap(channel.slot, filling_);
   channel.full = true;
   channel.wake.notify_one();
   lock.unlock();
-  filling_.packet.normal_pages = 0;
+  filling_.clear();
   return {};
 }
 
@@ -124,13 +145,18 @@ void MultifdSender::run(DataChannel& channel) {
     lock.unlock();
     const std::uint64_t raw =
         pages ? wire::MultifdPacket::header_size + job.packet.normal_pages * page_size : std::uint64_t{0};
+    if (pages && job.scan) job.put_zeros_last();
     const auto written =
-        pages ? channel.writer.write(job.packet, *job.block) : channel.writer.synchronize(sync_number);
+        pages ? channel.writer->write(job.packet, *job.block) : channel.writer->synchronize(sync_number);
     if (!written) return fail_all(written.error());
     written_ += written->bytes;
     promised_ -= raw;
     counters_.multifd_bytes += written->bytes;
     if (written->copied) ++counters_.missed_zero_copy;
+    if (pages && job.scan) {
+      counters_.normal_pages += job.packet.normal_pages;
+      counters_.zero_pages += job.packet.zero_pages;
+    }
     lock.lock();
     if (!pages) {
       channel.sync_wanted = false;
@@ -153,7 +179,7 @@ void MultifdSender::shutdown() noexcept {
   std::lock_guard lock(mutex_);
   stopped_ = true;
   for (const auto& channel : channels_) {
-    channel->writer.shutdown();
+    channel->writer->shutdown();
     channel->wake.notify_one();
   }
   progress_.notify_all();

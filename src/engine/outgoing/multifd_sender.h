@@ -2,7 +2,9 @@
 // (wire-format section 6).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bitset>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -12,32 +14,23 @@
 #include <thread>
 #include <vector>
 
-#include <godwit/guest.h>
 #include <godwit/ram_block.h>
 #include <godwit/result.h>
 
-#include "channel/channel.h"
+#include "engine/outgoing/packet_writer.h"
 #include "engine/statistics.h"
 #include "wire/multifd.h"
 
 namespace godwit::engine {
 
-struct MultifdSettings {
-  unsigned channels = 2;
-  wire::MultifdMethod method = wire::MultifdMethod::none;
-  int level = 1;  ///< of the compression
-  bool zero_copy = false;
-  Uuid uuid{};  ///< zeros: the guest has none
-};
-
 /// The methods are the migration thread's, but for shutdown(). The first channel that fails ends all of them;
 /// what went wrong is the error of the calls that follow.
 class MultifdSender {
  public:
-  /// Makes one more connection to the destination.
-  using Open = std::function<Result<std::unique_ptr<channel::Channel>>()>;
+  /// Makes channel number `id`.
+  using Open = std::function<Result<std::unique_ptr<PacketWriter>>(std::uint8_t id)>;
 
-  MultifdSender(MultifdSettings settings, RamCounters& counters);
+  MultifdSender(unsigned channels, RamCounters& counters);
   ~MultifdSender();
 
   /// Opens the channels. `on_failure` is called once, on a channel's thread, when one of them fails: the
@@ -46,7 +39,16 @@ class MultifdSender {
 
   /// Adds a page to the packet that is being filled, and hands that to a channel when it is full or when the
   /// block changes. Waits while all channels are busy.
-  Result<> add(const RamBlock& block, std::uint64_t page);
+  Result<> add(const RamBlock& block, std::uint64_t page) { return add(block, page, Content::pages); }
+
+  /// The same where the channel's thread is to find out whether the page holds only zeros, or knows it: such
+  /// pages are only named in the packet (wire-format section 16). Does the counting of pages.
+  Result<> add_unscanned(const RamBlock& block, std::uint64_t page, bool known_zero) {
+    return add(block, page, known_zero ? Content::zeros : Content::unknown);
+  }
+
+  /// From here on only the first `channels` of them carry pages.
+  void use_channels(unsigned channels) { used_channels_ = std::clamp(channels, 1U, wanted_channels_); }
 
   /// Returns when every channel has written all pages added so far, and a SYNC packet behind them.
   Result<> synchronize();
@@ -65,18 +67,26 @@ class MultifdSender {
   std::optional<Error> error() const;
 
  private:
+  enum class Content : std::uint8_t { pages, unknown, zeros };
   struct Job {
     wire::MultifdPacket packet;
     const RamBlock* block = nullptr;
+    bool scan = false;  ///< not all pages are known to be `pages`
+    std::bitset<wire::MultifdPacket::page_limit> zeros;
+
+    void clear();
+    void put_zeros_last();
   };
   struct DataChannel;
+
+  Result<> add(const RamBlock& block, std::uint64_t page, Content content);
 
   Result<> hand_over();
   void run(DataChannel& channel);
   void fail_all(Error error);
   std::unexpected<Error> failed() const;
 
-  const MultifdSettings settings_;
+  const unsigned wanted_channels_;
   RamCounters& counters_;
   std::function<void()> on_failure_;
 
@@ -86,6 +96,7 @@ class MultifdSender {
   std::optional<Error> error_;
   std::vector<std::unique_ptr<DataChannel>> channels_;
 
+  unsigned used_channels_ = wanted_channels_;
   Job filling_;  ///< the migration thread's
   std::size_t next_channel_ = 0;
   std::uint64_t packets_ = 0;

@@ -100,7 +100,7 @@ void OutgoingMigration::finish_completed() {
     statistics.ram.mbps = static_cast<double>(session_.bytes_before + session_.bytes_sent()) * 8.0 /
                           static_cast<double>(moving_ms) / 1000.0;
   session_.ram.stop();
-  session_.auto_converge.reset();
+  session_.release_guest();
   session_.close_channels();
   if (auto state = context.guest.set_run_state(RunState::postmigrate); !state)
     log::error("after the migration: {}", state.error().explain());
@@ -113,7 +113,7 @@ void OutgoingMigration::finish_failed(Error error) {
   const bool was_cancelled = context.status.status() == Status::cancelling;
   if (auto broken = session_.lanes.error()) error = *std::move(broken);  // what came first
   session_.ram.stop();
-  session_.auto_converge.reset();
+  session_.release_guest();
   give_guest_back();
   session_.close_channels();
   session_.statistics.total_ms =

@@ -53,6 +53,7 @@ class OutgoingMigration {
   void resume(Target target) { recovery_.resume(std::move(target)); }
 
   const Statistics& statistics() const { return session_.statistics; }
+  std::optional<schema::AutoLanesInfo> auto_lanes() const { return session_.auto_lanes.get(); }
   Owner owner() const { return session_.ownership.owner(); }
   /// What went wrong, once the status is failed.
   std::optional<std::string> error_text() const;

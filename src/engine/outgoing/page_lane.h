@@ -8,10 +8,13 @@
 #include <godwit/dirty_bitmap.h>
 #include <godwit/ram_block.h>
 #include <godwit/result.h>
+#include <godwit/schema/types.h>
 
 #include "engine/outgoing/stream_writer.h"
 
 namespace godwit::engine {
+
+using ZeroPageDetection = schema::ZeroPageDetection;
 
 /// Dirty pages of one block that follow each other, at most PageBatch::capacity. They are re-armed: a write
 /// from here on makes a page dirty again.

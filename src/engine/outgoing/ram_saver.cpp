@@ -38,7 +38,7 @@ void RamSaver::stop() noexcept {
   tracking_ = false;
 }
 
-void RamSaver::encode_setup(Output& out, bool host_page_sizes) const {
+Result<> RamSaver::write_setup(StreamWriter& out, bool host_page_sizes) {
   std::vector<wire::BlockEntry> entries;
   for (const RamBlock& block : blocks_) {
     wire::BlockEntry& entry = entries.emplace_back();
@@ -49,7 +49,7 @@ void RamSaver::encode_setup(Output& out, bool host_page_sizes) const {
   }
   // Largest first, as peers list them; the order has no meaning.
   std::ranges::stable_sort(entries, std::ranges::greater{}, &wire::BlockEntry::length);
-  wire::encode_block_list(out, entries);
+  return lanes_.write_block_list(out, entries);
 }
 
 Result<std::uint64_t> RamSaver::synchronize() {

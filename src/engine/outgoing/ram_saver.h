@@ -41,7 +41,7 @@ class RamSaver {
 
   /// The data of SECTION_START: the block list, without the end mark. `host_page_sizes`: with those that are
   /// not the usual one.
-  void encode_setup(Output& out, bool host_page_sizes = false) const;
+  Result<> write_setup(StreamWriter& out, bool host_page_sizes = false);
 
   /// Collects what the guest wrote since. Returns the number of pages that became dirty.
   Result<std::uint64_t> synchronize();

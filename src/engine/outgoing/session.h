@@ -16,6 +16,8 @@
 #include "engine/channel_slot.h"
 #include "engine/convergence.h"
 #include "engine/greeting.h"
+#include "engine/limit_converge.h"
+#include "engine/outgoing/auto_lanes_report.h"
 #include "engine/outgoing/lanes.h"
 #include "engine/outgoing/ram_saver.h"
 #include "engine/outgoing/return_path.h"
@@ -37,6 +39,7 @@ struct OutgoingContext {
   Settings& settings;
   StatusMachine& status;
   const MigrationOptions& options;
+  DirtyLimiter& dirty_limiter;
 };
 
 /// Used by the migration thread, but for what says otherwise.
@@ -48,6 +51,7 @@ struct OutgoingSession {
         ram(given.guest.ram_blocks(), given.guest.dirty_tracker(), lanes, statistics.ram,
             capabilities.has(Capability::x_ignore_shared)) {
     if (has(Capability::auto_converge)) auto_converge.emplace(given.guest, statistics.throttle_percent);
+    if (has(Capability::dirty_limit)) limit_converge.emplace(given.dirty_limiter);
   }
 
   bool has(Capability capability) const { return capabilities.has(capability); }
@@ -57,6 +61,8 @@ struct OutgoingSession {
 
   /// Collects what became dirty: a pass.
   Result<> synchronize();
+  /// With x-auto-lanes, before the second pass, in which the guest is found to have written to so much.
+  void choose_lanes(std::uint64_t hot_pages);
   /// Takes the figures of the last window, if it is over.
   void update_window();
   /// What the current window may still carry at `bandwidth` bytes per second (0: no limit).
@@ -78,6 +84,11 @@ struct OutgoingSession {
 
   /// Any thread: whoever uses a channel sees that it is broken.
   void shut_down_channels() noexcept;
+  /// The guest runs at full speed again.
+  void release_guest() noexcept {
+    auto_converge.reset();
+    limit_converge.reset();
+  }
   /// Shuts the channels down and forgets them, their writers, the return path and what the lanes keep.
   void close_channels();
 
@@ -106,11 +117,14 @@ struct OutgoingSession {
   RamSaver ram;
   BandwidthWindow window;
   DirtyRate dirty_rate;
-  std::optional<AutoConverge> auto_converge;  ///< unset: the guest is not throttled
-  std::uint64_t remaining_at_sync = 0;        ///< bytes
-  std::optional<RunState> state_before_stop;  ///< set while the guest is stopped for the switchover
-  Nanoseconds stopped_at{0};                  ///< when the decision to stop it fell
-  std::uint64_t bytes_before = 0;             ///< what connections carried that were lost
+  std::optional<AutoConverge> auto_converge;    ///< unset: the guest is not throttled
+  AutoLanesReport auto_lanes;                   ///< read by any thread
+  int periods_left_to_deltas = 0;               ///< with x-auto-lanes: before the guest is throttled
+  std::optional<LimitConverge> limit_converge;  ///< unset: its vCPUs are not limited
+  std::uint64_t remaining_at_sync = 0;          ///< bytes
+  std::optional<RunState> state_before_stop;    ///< set while the guest is stopped for the switchover
+  Nanoseconds stopped_at{0};                    ///< when the decision to stop it fell
+  std::uint64_t bytes_before = 0;               ///< what connections carried that were lost
 };
 
 }  // namespace godwit::engine

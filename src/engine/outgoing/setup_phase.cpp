@@ -15,7 +15,7 @@ namespace {
 wire::Configuration configuration_of(Guest& guest, const Capabilities& capabilities) {
   wire::Configuration configuration;
   configuration.machine = guest.machine_name();
-  if (capabilities.has(Capability::x_ignore_shared)) configuration.capabilities = {"x-ignore-shared"};
+  configuration.capabilities = sent_capabilities(capabilities);
   if (capabilities.has(Capability::validate_uuid)) configuration.uuid = guest.uuid();
   return configuration;
 }
@@ -59,11 +59,9 @@ Result<> connect(OutgoingSession& session, const channel::Address& address) {
     return fail("postcopy-preempt needs a transport with several connections: tcp, unix or vsock");
   session.channel.put(std::move(main), session.cancelled());
   session.out = std::make_unique<StreamWriter>(*session.channel.get());
-  if (session.has(Capability::multifd) && !session.channel.get()->multi_channel())
-    return fail(Error("multifd is not supported by current protocol")
-                    .advise("use tcp: or unix:, or turn multifd off"));
-  GODWIT_TRY(session.lanes.connect([&] { return open_channel(session, address, nullptr); },
-                                   [&session] { session.channel.shutdown(); }));
+  GODWIT_TRY(session.lanes.connect(
+      *session.channel.get(), [&] { return open_channel(session, address, nullptr); },
+      [&session] { session.channel.shutdown(); }));
   if (!urgent) return {};
   // Behind the other one: the destination tells them apart by their order.
   GODWIT_ASSIGN(auto second, open_channel(session, address, nullptr));
@@ -99,7 +97,7 @@ Result<> set_up(OutgoingSession& session) {
                                .name = std::string(wire::ram_section_name),
                                .instance = 0,
                                .version = wire::ram_section_version});
-  session.ram.encode_setup(out, session.has(Capability::postcopy_ram));
+  if (sent) sent = session.ram.write_setup(*session.out, session.has(Capability::postcopy_ram));
   if (sent) sent = session.ram.finish_section(*session.out);
   wire::encode_end_of_section(out);
   if (context.options.send_section_footer) wire::encode_footer(out, ram_section_id);

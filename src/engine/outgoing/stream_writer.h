@@ -26,8 +26,11 @@ class StreamWriter {
   Result<> write(std::span<const iovec> pages);
   Result<> flush() { return write({}); }
 
-  /// Bytes put on the channel so far, what is pending included.
+  /// Bytes put on the channel so far, what is pending included, and what somebody else has written to its
+  /// file.
   std::uint64_t bytes() const { return written_ + pending_.size(); }
+  /// Somebody has written to the file that the channel is, at a place of his own.
+  void count_elsewhere(std::uint64_t bytes) { written_ += bytes; }
 
   channel::Channel& channel() { return channel_; }
 

@@ -29,6 +29,7 @@ Result<> send_rest(OutgoingSession& session) {
   GODWIT_ASSIGN(const bool all, session.ram.send_slice(*session.out, unlimited));
   if (!all) return fail("The migration was cancelled");
   GODWIT_TRY(session.ram.finish_section(*session.out));
+  GODWIT_TRY(session.lanes.all_pages_sent());
   // The last end mark is not counted, as a 7.2 source does not count it.
   wire::encode_end_of_section(session.out->pending());
   if (session.context.options.send_section_footer)

@@ -10,9 +10,11 @@
 namespace godwit::engine {
 
 XbzrleLane::XbzrleLane(PageBatch& batch, std::span<const RamBlock> blocks, const Settings& settings,
-                       Statistics& statistics)
+                       Statistics& statistics, std::uint64_t least_cache_bytes)
     : batch_(batch),
       settings_(settings),
+      finds_zeros_(settings.parameters().zero_page_detection != ZeroPageDetection::none),
+      least_cache_bytes_(least_cache_bytes),
       ram_(statistics.ram),
       counters_(statistics.xbzrle),
       deltas_(std::make_unique_for_overwrite<std::byte[]>(PageBatch::capacity * page_size)) {
@@ -28,17 +30,10 @@ Result<> XbzrleLane::send(StreamWriter& out, const PageRun& run) {
   pass_ = ram_.synchronizations;
   deltas_used_ = 0;
   batch_.begin(run.block);
-  const std::uint64_t first_number = first_number_[run.block_index];
-  for (std::uint64_t page = run.range.first; page < run.range.first + run.range.count; ++page) {
-    const std::byte* live = run.block.host + page * page_size;
-    const std::uint64_t number = first_number + page;
-    if (memory::is_zero_page(live))
-      add_zero(page, number);
-    else if (std::byte* version = cache_->find(number, pass_))
-      add_known(page, version, live, run.block);
-    else
-      add_unknown(page, number, live);
-  }
+  if (gain_.pays())
+    add_deltas(run);
+  else
+    add_aside(run);
   if (batch_.pages() == 0) return {};  // all as they were
   GODWIT_TRY(batch_.write(out));
   ram_.zero_pages += batch_.zero_pages();
@@ -47,9 +42,42 @@ Result<> XbzrleLane::send(StreamWriter& out, const PageRun& run) {
   return {};
 }
 
+void XbzrleLane::add_deltas(const PageRun& run) {
+  const std::uint64_t hits = counters_.hits;
+  const std::uint64_t misses = counters_.misses;
+  const std::uint64_t bytes = counters_.bytes;
+  const std::uint64_t first_number = first_number_[run.block_index];
+  for (std::uint64_t page = run.range.first; page < run.range.first + run.range.count; ++page) {
+    const std::byte* live = run.block.host + page * page_size;
+    const std::uint64_t number = first_number + page;
+    if (finds_zeros_ && memory::is_zero_page(live))
+      add_zero(page, number);
+    else if (std::byte* version = cache_->find(number, pass_))
+      add_known(page, version, live, run.block);
+    else
+      add_unknown(page, number, live);
+  }
+  if (gain_.made_deltas(pass_, counters_.hits - hits, counters_.bytes - bytes, counters_.misses - misses))
+    log::info(
+        "xbzrle: deltas are hardly smaller than pages, or pages are not in the cache: sending them whole");
+}
+
+/// The destination gets versions that are not in the cache: none of them may be the start of a delta later.
+void XbzrleLane::add_aside(const PageRun& run) {
+  const std::uint64_t first_number = first_number_[run.block_index];
+  for (std::uint64_t page = run.range.first; page < run.range.first + run.range.count; ++page) {
+    cache_->forget(first_number + page);
+    if (finds_zeros_ && memory::is_zero_page(run.block.host + page * page_size))
+      batch_.add_zero(page);
+    else
+      batch_.add_normal(page);
+  }
+  if (gain_.stayed_aside(run.range.count)) log::info("xbzrle: trying deltas again");
+}
+
 /// The size may be changed at any time; the versions are dropped with the old cache.
 Result<> XbzrleLane::adopt_size() {
-  const std::uint64_t size = settings_.xbzrle_cache_size();
+  const std::uint64_t size = std::max(settings_.xbzrle_cache_size(), least_cache_bytes_);
   if (cache_ && (cache_->bytes() == size || refused_size_ == size)) return {};
   auto cache = XbzrleCache::make(size);
   if (!cache) {

@@ -94,7 +94,7 @@ struct BlockSize {
   std::uint64_t huge_page_size = 0;  ///< bytes; 0: ordinary pages
 };
 
-class FakeGuest final : public Guest {
+class FakeGuest : public Guest {
  public:
   explicit FakeGuest(std::vector<BlockSize> sizes = {{"ram", 64}}, RunState state = RunState::running)
       : state_(state) {

@@ -68,7 +68,11 @@ constexpr HumanCommand group[] = {
      }},
     {"vcpu_dirty_limit", "", "", "show dirty page limit information of all vCPU",
      [](HumanCall& call) -> Result<> {
-       call.print("Dirty page limit not enabled!\n");
+       const auto limits = call.services.migration.vcpu_dirty_limits();
+       if (limits.empty()) call.print("Dirty page limit not enabled!\n");
+       for (const auto& vcpu : limits)
+         call.print("vcpu[{}], limit rate {} (MB/s), current rate {} (MB/s)\n", vcpu.cpu_index,
+                    vcpu.limit_rate, vcpu.current_rate);
        return {};
      }},
     {"version", "", "", "show the version of QEMU", version},
