@@ -56,7 +56,7 @@ class DirtyLimit(migrate_test.Guests):
     def test_cancelled_it_lets_the_guest_go(self):
         source, _ = self.source(), self.destination()
         source.qmp.capabilities(dirty_limit=True)
-        source.qmp.command("migrate-set-parameters", max_bandwidth=1 << 20, downtime_limit=0, vcpu_dirty_limit=1)
+        source.qmp.command("migrate-set-parameters", max_bandwidth=8 << 20, downtime_limit=0, vcpu_dirty_limit=1)
         source.qmp.command("migrate", uri=self.uri)
         self.until(lambda: source.qmp.command("query-vcpu-dirty-limit"), "limited")
         source.qmp.command("migrate_cancel")

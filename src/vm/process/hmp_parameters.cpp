@@ -20,7 +20,8 @@ struct Parameter {
   Kind kind;
 };
 
-/// How the text of each is read. multifd-compression is text here: its values are names.
+/// How the text of each is read. multifd-compression and zero-page-detection are text here: their values are
+/// names.
 constexpr Parameter parameters[] = {
     {"announce-initial", Kind::size},
     {"announce-max", Kind::size},
@@ -48,6 +49,10 @@ constexpr Parameter parameters[] = {
     {"multifd-zstd-level", Kind::byte},
     {"xbzrle-cache-size", Kind::size},
     {"max-postcopy-bandwidth", Kind::size},
+    {"x-vcpu-dirty-limit-period", Kind::size},
+    {"vcpu-dirty-limit", Kind::size},
+    {"zero-page-detection", Kind::text},
+    {"direct-io", Kind::flag},
 };
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;

@@ -21,6 +21,9 @@ TEST(HumanParameters, Values) {
   EXPECT_EQ(human_parameter("tls-creds", "x y")->tls_creds->value, "x y");
   EXPECT_EQ(human_parameter("multifd-compression", "zstd")->multifd_compression,
             schema::MultiFDCompression::zstd);
+  EXPECT_EQ(human_parameter("zero-page-detection", "none")->zero_page_detection,
+            schema::ZeroPageDetection::none);
+  EXPECT_EQ(human_parameter("direct-io", "on")->direct_io, true);
   EXPECT_EQ(human_parameter("x-checkpoint-delay", "4294967295")->x_checkpoint_delay, 4294967295U);
 }
 
