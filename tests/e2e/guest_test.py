@@ -23,10 +23,8 @@ class Guests(unittest.TestCase):
                         "-serial", "file:@DIR@/serial") as m:
                     self.assertTrue(os.path.exists(m.path("serial")))
                     iterations = lambda: int.from_bytes(m.read(0x9000, 8), "little")
-                    while iterations() == 0:
-                        m.alive()
-                    while os.path.getsize(m.path("serial")) == 0:
-                        m.alive()
+                    m.until(lambda: iterations() > 0, "the guest runs")
+                    m.until(lambda: os.path.getsize(m.path("serial")) > 0, "the guest prints")
                     cpus = m.qmp.command("query-cpus-fast")
                     self.assertEqual(len(cpus), 1)
                     self.assertTrue(os.path.isdir("/proc/%d/task/%d" % (m.process.pid, cpus[0]["thread-id"])))
@@ -36,8 +34,7 @@ class Guests(unittest.TestCase):
                     at_rest = iterations()
                     self.assertEqual(iterations(), at_rest)
                     m.qmp.command("cont")
-                    while iterations() == at_rest:
-                        m.alive()
+                    m.until(lambda: iterations() > at_rest, "the guest goes on")
                     m.qmp.command("system_reset")
                     self.assertEqual(m.quit(), 0)
 
@@ -85,8 +82,7 @@ class Guests(unittest.TestCase):
                 image = os.path.join(folder, "disk")
                 witness.image(image, 4, 1)
                 with Godwit("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image) as m:
-                    while m.read(0x9000, 8) == bytes(8):
-                        m.alive()
+                    m.until(lambda: m.read(0x9000, 8) != bytes(8), "the guest runs")
                     began = time.monotonic()
                     m.process.send_signal(signal.SIGTERM)
                     self.assertEqual(m.wait_exit(), 0)

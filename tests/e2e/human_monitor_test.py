@@ -4,6 +4,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import vm_process
 from vm_process import NONE, QEMU, Godwit, Vm
 
 GLOBALS = ("globals:\r\nstore-global-state: on\r\nonly-migratable: off\r\nsend-configuration: on\r\n"
@@ -129,8 +130,7 @@ class HumanMonitor(unittest.TestCase):
             if line == "info migrate_capabilities":
                 given = given.removesuffix(NEWER_CAPABILITIES)
             self.assertEqual(given, answer, line)
-        while "setup" in machine.qmp.human("info migrate"):
-            pass
+        vm_process.until(lambda: "setup" not in machine.qmp.human("info migrate"), "the migration fails")
         self.assertEqual(machine.qmp.human("info migrate"), GLOBALS + (
             "Migration status: failed (Failed to connect to '127.0.0.1:1': Connection refused)\r\ntotal time: 0 ms\r\n"))
         self.assertEqual(machine.qmp.human("q"), "")
@@ -207,8 +207,12 @@ class HumanMonitor(unittest.TestCase):
                 self.assertEqual(machine.qmp.command("query-dirty-rate")["status"], "measuring")
                 self.assertEqual(machine.qmp.human("calc_dirty_rate 1"),
                                  "Error: the dirty rate is already being measured.\r\n")
-                while machine.qmp.command("query-dirty-rate")["status"] == "measuring":
+
+                def measured():
                     machine.write(4096, os.urandom(4096))
+                    return machine.qmp.command("query-dirty-rate")["status"] != "measuring"
+
+                vm_process.until(measured, "the rate is measured")
                 name = "page-sampling" if samples else "dirty-bitmap"
                 self.assertRegex(machine.qmp.human("info dirty_rate"), (
                     r"^Status: measured\r\nStart Time: \d+ \(ms\)\r\nSample Pages: %d \(per GB\)\r\nPeriod: 1 \(sec\)\r\n"

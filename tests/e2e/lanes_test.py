@@ -43,8 +43,8 @@ class Lanes(migrate_test.Guests):
 
     def test_xbzrle(self):
         def meanwhile(source):
-            while source.qmp.command("query-migrate").get("xbzrle-cache", {}).get("pages", 0) < 1000:
-                pass
+            figures = lambda: source.qmp.command("query-migrate").get("xbzrle-cache", {})
+            vmm.until(lambda: figures().get("pages", 0) >= 1000, lambda: "1000 pages as differences: %s" % figures())
             source.qmp.command("migrate-set-parameters", xbzrle_cache_size=8 << 20)  # with the cache in use
             source.qmp.command("migrate-set-parameters", max_bandwidth=0, downtime_limit=2000)
         info = self.move(("xbzrle",), (), {"max-bandwidth": 40 << 20, "downtime-limit": 1}, meanwhile)
@@ -55,10 +55,13 @@ class Lanes(migrate_test.Guests):
         seen = []
 
         def meanwhile(source):
-            while not seen or seen[-1] < 60:
+            def throttled():
                 percent = source.qmp.command("query-migrate").get("cpu-throttle-percentage", 0)
                 if percent and percent not in seen:
                     seen.append(percent)
+                return percent >= 60
+
+            vmm.until(throttled, lambda: "throttled to 60 %%: %s" % seen)
             before = source.guest.info()["iterations"]
             self.assertGreaterEqual(source.guest.info()["iterations"], before)
             source.qmp.command("migrate-set-parameters", max_bandwidth=0, downtime_limit=2000)
@@ -84,8 +87,8 @@ class Lanes(migrate_test.Guests):
             if n == 2:
                 break
             source.qmp.wait("active")
-            while source.qmp.command("query-migrate")["ram"]["multifd-bytes"] < 1 << 20:
-                pass
+            sent = lambda: source.qmp.command("query-migrate")["ram"]["multifd-bytes"]
+            vmm.until(lambda: sent() >= 1 << 20, lambda: "1 MiB sent: %d" % sent())
             source.qmp.command("migrate_cancel")
             source.qmp.wait("cancelled")
             self.assert_runs(source)

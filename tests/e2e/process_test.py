@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from vm_process import GODWIT, MIB, NONE, Godwit, Qmp
+from vm_process import GODWIT, MIB, NONE, Godwit, Qmp, until
 
 
 class RunStates(unittest.TestCase):
@@ -132,13 +132,14 @@ class Ending(unittest.TestCase):
     def test_the_process_stays_in_the_foreground(self):
         shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (GODWIT, " ".join(NONE))],
                                  stderr=subprocess.DEVNULL)
-        while os.readlink("/proc/%d/exe" % shell.pid) != os.path.realpath(GODWIT):
-            os.sched_yield()
-        with open("/proc/%d/status" % shell.pid, encoding="ascii") as status:
-            fields = dict(line.split(":", 1) for line in status)
-        while int(fields["SigCgt"].strip(), 16) & (1 << (signal.SIGTERM - 1)) == 0:
+        until(lambda: os.readlink("/proc/%d/exe" % shell.pid) == os.path.realpath(GODWIT), "the shell becomes Godwit")
+
+        def catches_sigterm():
             with open("/proc/%d/status" % shell.pid, encoding="ascii") as status:
                 fields = dict(line.split(":", 1) for line in status)
+            return int(fields["SigCgt"].strip(), 16) & (1 << (signal.SIGTERM - 1)) != 0
+
+        until(catches_sigterm, "Godwit catches SIGTERM")
         self.assertIsNone(shell.poll())
         shell.send_signal(signal.SIGTERM)
         self.assertEqual(shell.wait(30), 0)

@@ -95,8 +95,7 @@ class Latency(unittest.TestCase):
                 with Vm("-accel", accelerator, "-m", "64M", "-drive", "file=%s,format=raw" % image, "-S") as m:
                     self.check(m, accelerator + ", stopped")
                     m.qmp.command("cont")
-                    while m.read(witness.INFO, 8) == bytes(8):
-                        m.alive()
+                    m.until(lambda: m.read(witness.INFO, 8) != bytes(8), "the guest runs")
                     self.check(m, accelerator + ", running")
 
 

@@ -6,9 +6,11 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import vm_process as vmm
 from vm_process import DATA, GODWIT, QEMU, Vm
 
 PAGE, SIZE = 4096, 32 << 20
@@ -130,8 +132,9 @@ class Lanes(unittest.TestCase):
     def rewrite_until(self, enough):
         """Changes a few bytes of pages again and again until the figures are enough, then lifts the limit."""
         def meanwhile(vm):
-            n = 0
+            n, end = 0, time.monotonic() + vmm.DEADLINE_S
             while "completed" not in vm.qmp.names() and not enough(vm.qmp.command("query-migrate")):
+                self.assertLess(time.monotonic(), end, vm.qmp.command("query-migrate"))
                 n += 1
                 self.last_version = self.ram("src")
                 for page in range(1, 41):

@@ -67,12 +67,16 @@ class SerialLine(unittest.TestCase):
         """The machine, its line and the stream of its guest."""
         line, state = self.line(), self.directory + "/state"
         source = self.machine(program, line)
-        while line.held() < PIPE_BYTES:
-            source.qmp.command("query-status")
+        vmm.until(lambda: source.qmp.command("query-status") and line.held() >= PIPE_BYTES,
+                  lambda: "the line is full: %d bytes" % line.held())
         # The guest stands still at its line, whose pipe is not all that is full: its count of passes says so.
-        before = None
-        while before != (before := source.read(0x1000, 4)):
-            pass
+        passes = [None]
+
+        def stands_still():
+            passes.append(source.read(0x1000, 4))
+            return passes[-1] == passes[-2]
+
+        vmm.until(stands_still, lambda: "the guest stands still: passes %r" % passes[-2:])
         source.qmp.command("migrate", uri="exec:cat > " + state)
         source.qmp.wait("completed")
         return source, line, state

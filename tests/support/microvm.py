@@ -59,7 +59,7 @@ class Console:
     pipes = 0
 
     def __init__(self, directory):
-        self.directory, self.text, self.lines = directory, b"", []
+        self.directory, self.text, self.lines, self.checked = directory, b"", [], 0
 
     def open(self):
         """A pipe for one machine: its path and a descriptor to read from. It holds more than a machine says before
@@ -81,9 +81,9 @@ class Console:
             self.lines.append(tuple(int(n, 16) for n in match.groups()))
 
     def check(self):
-        """Every line follows on the one before."""
-        before = None
-        for line in self.lines:
+        """Every line follows on the one before. Those that were looked at before are not again."""
+        before = self.lines[self.checked - 1] if self.checked else None
+        for line in self.lines[self.checked:]:
             if line[1] != 0:
                 raise Failure("the guest found %d errors: %r" % (line[1], self.lines[-4:]))
             if before and line[0] != before[0] + (1 << LINE_SHIFT):
@@ -91,6 +91,7 @@ class Console:
             if before and line[2] < before[2]:
                 raise Failure("%d ticks follow on %d" % (line[2], before[2]))
             before = line
+        self.checked = len(self.lines)
 
 
 class Machine:
@@ -150,19 +151,38 @@ class Machine:
 
     def wait_for_lines(self, count, timeout=vmm.DEADLINE_S):
         """Until `count` more lines have come from this machine."""
-        goal, end = len(self.console.lines) + count, time.monotonic() + timeout
-        while len(self.console.lines) < goal:
+        first = len(self.console.lines)
+        self.wait_until(lambda lines: len(lines) >= first + count, "%d lines" % count, timeout)
+
+    def wait_for_ticks(self, count, timeout=vmm.DEADLINE_S):
+        """Until a line says that the guest's timer has ticked `count` times more."""
+        first = self.console.lines[-1][2]
+        self.wait_until(lambda lines: lines[-1][2] >= first + count, "%d ticks" % count, timeout)
+
+    def wait_until(self, enough, what, timeout):
+        """Until `enough` is true of the console's lines."""
+        began, before = time.monotonic(), len(self.console.lines)
+        while not enough(self.console.lines):
+            left = began + timeout - time.monotonic()
             with self.arrived:
-                self.arrived.wait_for(lambda: self.said or self.ended, max(0, end - time.monotonic()))
+                self.arrived.wait_for(lambda: self.said or self.ended, max(0, left))
                 silent = not self.said
-            if silent:
-                raise Failure("%r is silent: %r, %s" % (self.side, self.console.lines[-2:], self.vm.stderr()))
+            if silent or left <= 0:
+                raise Failure("%r: %s awaited for %.1f s, %d lines came%s; the last are %r, then %r; %s" % (
+                    self.side, what, time.monotonic() - began, len(self.console.lines) - before,
+                    ", the line was closed" if self.ended else "", self.console.lines[-2:], self.console.text,
+                    self.what_it_does()))
             self.take_what_was_said()
 
-    def wait_for_ticks(self, count):
-        first = self.console.lines[-1][2]
-        while self.console.lines[-1][2] < first + count:
-            self.wait_for_lines(1)
+    def what_it_does(self):
+        """For a failure's text: what its monitor says about a guest that is not heard of."""
+        said = []
+        for command in ("info status", "info registers", "info lapic", "info pic"):
+            try:
+                said.append("%s: %s" % (command, " ".join(self.qmp.human(command).split())[:1500]))
+            except (Failure, OSError) as e:
+                said.append("%s: %s" % (command, e))
+        return "\n  ".join(said + ["stderr: %s" % self.vm.stderr()])
 
 
 class OtherProcessors:

@@ -36,6 +36,14 @@ class Failure(AssertionError):
     pass
 
 
+def until(condition, what, timeout=DEADLINE_S):
+    """Asks until it is true; `what`: a text, or what makes one at the end, for a failure. Each look takes a round trip."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise Failure("not in %d s: %s" % (timeout, what() if callable(what) else what))
+
+
 def connect(path, process):
     """To a listener of `process`, as soon as there is one."""
     connection = socket.socket(socket.AF_UNIX)
@@ -209,11 +217,14 @@ class Vm:
         self.qmp.command("quit")
         return self.wait_exit()
 
-    def alive(self):
-        """For loops that wait for the guest: fails instead of waiting for a process that has ended."""
-        if self.process.poll() is not None:
-            raise Failure("the process ended with status %s: %s" % (self.process.returncode, self.stderr()))
-        return True
+    def until(self, condition, what):
+        """Like the function, but does not wait for a process that has ended."""
+        def holds():
+            if self.process.poll() is not None:
+                raise Failure("the process ended with status %s: %s" % (self.process.returncode, self.stderr()))
+            return condition()
+
+        until(holds, what)
 
     def ask(self, line):
         """A qtest request and its whole answer."""

@@ -1,7 +1,6 @@
 """The witness guest (tests/data/witness/witness.S): one boot sector that rewrites memory for ever and checks itself."""
 import os
 import struct
-import time
 
 import vm_process as vmm
 
@@ -34,18 +33,12 @@ class Witness:
 
     def wait_progress(self, beyond, key="iterations", timeout=60):
         """Until the guest has done more than `beyond`. Each look is a round trip to the machine."""
-        end = time.monotonic() + timeout
-        while self.info()[key] <= beyond:
-            if time.monotonic() > end:
-                raise vmm.Failure("the guest does not move: %s" % self.info())
+        vmm.until(lambda: self.info()[key] > beyond, lambda: "the guest does more: %s" % self.info(), timeout)
 
     def check_static_pages(self):
         """The guest checks every page it does not rewrite; returns its count of words that were wrong, ever."""
         self.machine.write(INFO + 48, b"\x01")
-        end = time.monotonic() + 60
-        while self.info()["command"]:
-            if time.monotonic() > end:
-                raise vmm.Failure("the guest did not finish its check")
+        vmm.until(lambda: not self.info()["command"], lambda: "the guest ends its check: %s" % self.info())
         return self.info()["errors"]
 
     def hot_set_is_consistent(self):
