@@ -115,11 +115,16 @@ class Terminal:
 
     def status(self):
         """Its exit status, once it has ended."""
-        try:
-            while os.read(self.fd, 65536):
-                pass
-        except OSError:
-            pass
+        end, ended = time.monotonic() + DEADLINE_S, False
+        while not ended:
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError("does not end; what was shown: %r" % self.seen)
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                data = b""
+            self.seen += data
+            ended = not data
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 

@@ -281,6 +281,9 @@ Result<LineEditor::Read> LineEditor::read(const std::string& prompt) {
   terminal.prompt_text = terminal.drawing ? in_style("\x1b[1m", prompt) : prompt + " ";
   terminal.hint_text.clear();
   terminal.abandoned = false;
+  // libedit would draw the prompt first. What a fast typist answers it with would then still be the
+  // terminal's to interpret: a Ctrl-D would be no end of input, and not arrive here either.
+  ::el_set(terminal.edit, EL_PREP_TERM, 1);
   int length = 0;
   const char* line = ::el_gets(terminal.edit, &length);
   if (terminal.failure) return std::unexpected(*std::exchange(terminal.failure, std::nullopt));
