@@ -15,24 +15,12 @@ from transcript import Difference, Replay
 # ---- What is still to come. Who brings a feature deletes its lines; the transcripts and members are then compared.
 
 LATER_TRANSCRIPTS = {
-    "26-auto-converge": "auto-converge",
-    "27-xbzrle": "xbzrle",
-    "28-compress": "compress",
-    "29-multifd": "multifd",
-    "30-postcopy-success": "postcopy-ram",
-    "30b-migrate-on-postcopy-destination-defect": "postcopy-ram",
-    "31-postcopy-never-started": "postcopy-ram",
-    "32-postcopy-pause-recover": "postcopy-ram",
-    "33-postcopy-pause-from-destination": "postcopy-ram",
-    "34-postcopy-pause-before-switchover": "postcopy-ram",
-    "35-postcopy-cancel": "postcopy-ram",
     "36-colo-failover-secondary": "x-colo",
     "37-colo-failover-primary": "x-colo",
     "38-colo-cancel": "x-colo",
     "38b-colo-checkpoints": "x-colo",
     "38c-colo-second-migrate-bug": "x-colo",
     "39-block-migration": "block",
-    "40b-tls-plain-client": "a TLS destination that drops a plain source before that stops its guest",
     "41-blockers": "devices that cannot be migrated (ivshmem, nvme)",
     "42-misc-caps": "background-snapshot",
     "43-dirty-bitmaps": "dirty-bitmaps",
@@ -40,8 +28,7 @@ LATER_TRANSCRIPTS = {
 }
 # Not switched on in the requests of the other transcripts; what was refused because of one of them is not asked.
 LATER_CAPABILITIES = {
-    "xbzrle", "rdma-pin-all", "auto-converge", "zero-blocks", "compress", "postcopy-ram", "x-colo", "release-ram", "block",
-    "multifd", "dirty-bitmaps", "postcopy-blocktime", "background-snapshot", "zero-copy-send", "postcopy-preempt",
+    "rdma-pin-all", "zero-blocks", "x-colo", "block", "dirty-bitmaps", "background-snapshot",
 }
 NEWER_CAPABILITIES = {"dirty-limit", "mapped-ram", "x-auto-lanes"}  # that 7.2 does not have
 LATER_TEXTS = (("RDMA ERROR: ", "RDMA ERROR: "),)  # how they begin: recorded, ours
@@ -76,6 +63,33 @@ OPTIONAL_EVENTS = {
                                    ["MIGRATION", {"status": "cancelled"}]],
     # The guest comes out of a file, and may run before the monitor has a client.
     ("24-exec-and-fd", "dst"): [["RESUME", {}]],
+    # `stop` of a guest that is on its way: how many passes are left then is a matter of time.
+    ("27-xbzrle", "src"): [["MIGRATION_PASS", {}]],
+    ("28-compress", "src"): [["MIGRATION_PASS", {}]],
+}
+# Events that another thread brings about than the one that answers: recorded before the reply, here perhaps after it.
+LATE_EVENTS = {
+    # 7.2 asks while it answers `migrate` whether the transport can have several channels, Godwit when it connects.
+    ("29-multifd", "src2"): [["MIGRATION", {"status": "failed"}]],
+    # Both break the connection and answer; who notices that it is broken may be faster or slower than the answer.
+    ("33-postcopy-pause-from-destination", "dst"): [["MIGRATION", {"status": "postcopy-paused"}]],
+    # Asked until it says `completed`; 7.2 did not answer before it was. The event is on its way when the status is there.
+    ("40-tls", "src"): [["MIGRATION", {"status": "completed"}]],
+}
+IN_PROGRESS = {"error": {"class": "GenericError", "desc": "There's a migration process in progress"}}
+NO_RESUME = {"error": {"class": "GenericError",
+                       "desc": "Postcopy recovery cannot work when release-ram capability is set"}}
+NO_CANCEL = {"error": {"class": "GenericError", "desc": "Postcopy migration in progress, cannot cancel."}}
+# Conversations that go apart for good: the monitor, what is in the request where they do, and our reply. They are held up
+# to there.
+PARTING = {
+    # A defect of 7.2: it announces `setup` of a migration that it then refuses, and stays in that status.
+    "30b-migrate-on-postcopy-destination-defect": ("dst", '"execute": "migrate"', IN_PROGRESS),
+    # After it 7.2 lets a paused postcopy be cancelled, and says `cancelling` from then on. Here it depends on whether the
+    # destination has said that it is about to run the guest.
+    "33-postcopy-pause-from-destination": ("src", '"resume": true', NO_RESUME),
+    # 7.2 lets the source give a guest up that runs at the destination and has pages here. Later versions refuse it too.
+    "35-postcopy-cancel": ("src", '"execute": "migrate_cancel"', NO_CANCEL),
 }
 # The commands there are differ, but not as to these.
 COMMANDS = """qmp_capabilities query-commands query-version query-status query-name query-uuid query-cpus-fast query-machines
@@ -86,7 +100,9 @@ COMMANDS = """qmp_capabilities query-commands query-version query-status query-n
     query-dirty-rate set-vcpu-dirty-limit cancel-vcpu-dirty-limit query-vcpu-dirty-limit""".split()
 META_TYPES = {"alternate", "array", "builtin", "command", "enum", "event", "object"}
 # Times, counts and rates of the run, whose presence and type is compared.
-VARYING = {"total-time", "setup-time", "downtime", "expected-downtime", "start-time"}
+VARYING = {"total-time", "setup-time", "downtime", "expected-downtime", "start-time", "postcopy-blocktime",
+           "postcopy-vcpu-blocktime", "pages", "bytes", "cache-miss", "cache-miss-rate", "encoding-rate", "overflow", "busy",
+           "busy-rate", "compressed-size", "compression-rate"}
 
 
 class Policy:
@@ -105,8 +121,13 @@ class Policy:
     def started(self, peer, command):
         """A guest that dirties its memory has to be at it before it is moved."""
         if "dirty.img" in command and "-incoming" not in command:
-            while peer.read(witness.INFO + 16) < 1:  # passes over its memory
-                pass
+            passes = lambda: peer.read(witness.INFO + 16)
+            vm_process.until(lambda: passes() >= 1, "the guest writes its memory once")
+
+    def parting_reply(self, entry):
+        """What Godwit answers to the request where the conversation goes apart from the recorded one."""
+        where, request, reply = PARTING.get(self.name, (None, None, None))
+        return reply if entry["peer"] == where and request in json.dumps(entry.get("msg")) else None
 
     def request(self, peer, request, reply):
         name, arguments = request.get("execute"), request.get("arguments")
@@ -143,18 +164,22 @@ class Policy:
     def compare(self, name, monitor, whole=False):
         expected, received = monitor.expected, monitor.received
         replies, events = self.compared.get(name, (0, 0))
-        for recorded, ours in list(zip(expected.replies, received.replies))[replies:]:
+        for recorded, ours in list(zip(expected.in_line(), received.in_line()))[replies:]:
             self.same(recorded, ours, name)
+        answered = received.beside()
+        for number, recorded in expected.beside().items():
+            if number in answered:
+                self.same(recorded, answered[number], name)
         wanted, told = expected.told(self.optional(name)), received.told(self.optional(name))
         for (before, *recorded), (ours_before, *ours) in list(zip(wanted, told))[events:]:
             if recorded != ours:
                 raise Difference("%s: event %s instead of %s" % (name, ours, recorded))
-            if ours_before > before:
+            if ours_before > before and recorded not in LATE_EVENTS.get((self.name, name), ()):
                 raise Difference("%s: event %s came after a reply that it belongs before" % (name, ours))
         for run in received.passes():
             if run != list(range(1, len(run) + 1)):
                 raise Difference("%s: MIGRATION_PASS counts %s" % (name, run))
-        self.compared[name] = (min(len(expected.replies), len(received.replies)),
+        self.compared[name] = (min(len(expected.in_line()), len(received.in_line())),
                                min(len(wanted), len(told)))
         if whole and len(received.replies) != len(expected.replies):
             raise Difference("%s: more replies: %s" % (name, received.replies[len(expected.replies):]))
@@ -195,7 +220,7 @@ class Policy:
                 if member == "ram":
                     self.same_ram(value, ours[member], where + ".ram", completed=recorded["status"] == "completed")
                 elif member in VARYING:
-                    if not isinstance(ours[member], int):
+                    if not self.same_shape(value, ours[member]):
                         differs()
                 elif member == "port":
                     if not ours[member].isdigit():
@@ -223,6 +248,11 @@ class Policy:
                 differs()
         elif recorded != ours or isinstance(recorded, bool) != isinstance(ours, bool):
             differs()
+
+    def same_shape(self, recorded, ours):
+        if isinstance(recorded, list):
+            return isinstance(ours, list) and len(ours) == len(recorded) and all(map(self.same_shape, recorded, ours))
+        return isinstance(ours, (int, float)) and not isinstance(ours, bool)
 
     def same_ram(self, recorded, ours, where, completed):
         if set(recorded) != set(ours):
