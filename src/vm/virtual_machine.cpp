@@ -79,6 +79,7 @@ Result<> VirtualMachine::create_chips() {
   GODWIT_ASSIGN(chips_, accelerator_->create_chips(*options));
   board_->use_chips(*chips_);
   apic_states_.resize(vcpus_.size());
+  awaits_apic_.resize(vcpus_.size());
   return {};
 }
 
@@ -87,8 +88,10 @@ Result<> VirtualMachine::create_chips() {
 void VirtualMachine::create_sections() {
   const auto ticks = [this]() -> Result<std::int64_t> {
     if (vcpus_.size() == 0) return 0;
-    GODWIT_TRY(read_cpu(0));
-    return static_cast<std::int64_t>(cpu_states_[0].tsc);
+    Result<std::uint64_t> read;
+    vcpus_[0].call([&read](Vcpu& vcpu) { read = vcpu.ticks(); });
+    GODWIT_ASSIGN(const auto count, std::move(read));
+    return static_cast<std::int64_t>(count);
   };
   sections_.push_back(clock_.section(ticks, [this](std::int64_t loaded) { loaded_ticks_ = loaded; }));
   board_->add_first_sections(sections_);
@@ -113,7 +116,7 @@ void VirtualMachine::add_cpu_sections(unsigned index) {
 void VirtualMachine::add_apic_section(unsigned index) {
   const auto after_load = [this, index]() -> Result<> {
     GODWIT_TRY(chips_->set_apic(index, apic_states_[index]));
-    return write_cpu(index);  // its start-up state and its deadline depend on the APIC
+    return write_cpu(index);
   };
   sections_.push_back(
       make_apic_section(apic_states_[index], index, {.before_save = {}, .after_load = after_load}));
@@ -133,7 +136,17 @@ Result<> VirtualMachine::take_loaded_cpu(unsigned index) {
   CpuState& state = cpu_states_[index];
   if (is_from_translator(state)) accept_from_translator(state);
   state.xstate_bv |= changed_components(state);
-  return write_cpu(index);
+  if (!chips_) return write_cpu(index);
+  // Its start-up state and its deadline depend on the APIC, which follows.
+  awaits_apic_[index] = true;
+  return {};
+}
+
+/// Those whose APIC has not come.
+Result<> VirtualMachine::write_loaded_cpus() {
+  for (unsigned index = 0; index < awaits_apic_.size(); ++index)
+    if (awaits_apic_[index]) GODWIT_TRY(write_cpu(index));
+  return {};
 }
 
 bool VirtualMachine::sends_clock() const {
@@ -157,6 +170,7 @@ Result<> VirtualMachine::write_cpu(unsigned index) {
   Result<> done;
   vcpus_[index].call([&](Vcpu& vcpu) { done = vcpu.set_state(state); });
   GODWIT_TRY(std::move(done));
+  if (chips_) awaits_apic_[index] = false;
   vcpus_[index].unpark();
   return {};
 }
@@ -192,6 +206,7 @@ Result<> VirtualMachine::set_run_state(RunState state) {
 
 Result<> VirtualMachine::change_state(RunState next) {
   GODWIT_TRY(state_.check(next));
+  GODWIT_TRY(write_loaded_cpus());
   const bool was_running = state_.is_running();
   const bool will_run = next == RunState::running;
   if (was_running && !will_run) {

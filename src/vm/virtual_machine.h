@@ -82,6 +82,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   Result<> read_cpu(unsigned index);
   Result<> read_cpu_to_save(unsigned index);
   Result<> take_loaded_cpu(unsigned index);
+  Result<> write_loaded_cpus();
   bool sends_clock() const;
   Result<> write_cpu(unsigned index);
   Result<> reset_vcpus();
@@ -105,6 +106,7 @@ class VirtualMachine final : public Machine, private VcpuObserver {
   std::unique_ptr<InterruptChips> chips_;  ///< none: the board has no interrupt controllers
   std::vector<CpuState> cpu_states_;       ///< what the sections are saved from and loaded into
   std::vector<ApicState> apic_states_;     ///< likewise
+  std::vector<bool> awaits_apic_;          ///< by vCPU: loaded, and not yet set
   std::int64_t loaded_ticks_ = 0;  ///< the time stamp counter of a sender that keeps it beside the vCPUs
   std::vector<std::unique_ptr<DeviceSection>> sections_;
 

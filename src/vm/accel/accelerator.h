@@ -64,6 +64,11 @@ class Vcpu {
   virtual void clear_interrupt() noexcept = 0;
 
   virtual Result<CpuState> state() = 0;
+  /// Of the state, the time stamp counter alone.
+  virtual Result<std::uint64_t> ticks() {
+    GODWIT_ASSIGN(const auto all, state());
+    return all.tsc;
+  }
   virtual Result<> set_state(const CpuState& state) = 0;
 };
 

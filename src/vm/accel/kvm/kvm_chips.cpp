@@ -96,12 +96,14 @@ Result<ApicState> KvmChips::apic(unsigned cpu) {
 }
 
 Result<> KvmChips::set_apic(unsigned cpu, const ApicState& state) {
-  // The address first: it says how the registers are to be read.
+  // The address first: it says how the registers are to be read. Mostly it is the one that is there, and to
+  // set it would take long. (The registers bring the task priority, which is CR8 too.)
   kvm_sregs sregs{};
   GODWIT_TRY(vcpu_call(vcpus_[cpu], KVM_GET_SREGS, sregs, "read a local APIC's address"));
-  sregs.apic_base = state.base;
-  sregs.cr8 = state.task_priority >> 4;
-  GODWIT_TRY(vcpu_call(vcpus_[cpu], KVM_SET_SREGS, sregs, "set a local APIC's address"));
+  if (sregs.apic_base != state.base) {
+    sregs.apic_base = state.base;
+    GODWIT_TRY(vcpu_call(vcpus_[cpu], KVM_SET_SREGS, sregs, "set a local APIC's address"));
+  }
   kvm_lapic_state registers{};
   GODWIT_TRY(vcpu_call(vcpus_[cpu], KVM_GET_LAPIC, registers, "read a local APIC"));
   to_kvm(state, now(), registers);

@@ -1,7 +1,6 @@
 #include "vm/accel/kvm/kvm_state.h"
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -84,14 +83,16 @@ kvm_segment to_kvm(const Segment& from) {
   return to;
 }
 
-constexpr kvm_segment kvm_sregs::* segment_members[6] = {&kvm_sregs::es, &kvm_sregs::cs, &kvm_sregs::ss,
-                                                         &kvm_sregs::ds, &kvm_sregs::fs, &kvm_sregs::gs};
+/// `Sregs`: kvm_sregs, or kvm_sregs2, which has the page directory pointers too. An interrupt on its way is
+/// among the events.
+template <typename Sregs>
+constexpr kvm_segment Sregs::* segment_members[6] = {&Sregs::es, &Sregs::cs, &Sregs::ss,
+                                                     &Sregs::ds, &Sregs::fs, &Sregs::gs};
 
-Result<> get_special_registers(int fd, CpuState& state) {
-  kvm_sregs sregs{};
-  GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
+template <typename Sregs>
+void unpack(const Sregs& sregs, CpuState& state) {
   for (std::size_t i = 0; i < state.segments.size(); ++i)
-    state.segments[i] = from_kvm(sregs.*segment_members[i]);
+    state.segments[i] = from_kvm(sregs.*segment_members<Sregs>[i]);
   if (!(sregs.cr0 & cr0_bit::protection))
     for (Segment& segment : state.segments) segment.flags &= ~segment_flag::dpl_mask;
   state.ldt = from_kvm(sregs.ldt);
@@ -103,21 +104,15 @@ Result<> get_special_registers(int fd, CpuState& state) {
   state.cr3 = sregs.cr3;
   state.cr4 = sregs.cr4;
   state.efer = sregs.efer;
-  state.interrupt_injected = -1;
-  for (std::int32_t word = 0; word < 4; ++word)
-    if (sregs.interrupt_bitmap[word])
-      state.interrupt_injected = word * 64 + std::countr_zero(sregs.interrupt_bitmap[word]);
-  return {};
 }
 
-Result<> set_special_registers(int fd, const CpuState& state) {
-  kvm_sregs sregs{};
-  // What belongs to the APIC stays as it is.
-  GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
+/// What belongs to the APIC stays as it is.
+template <typename Sregs>
+void pack(const CpuState& state, Sregs& sregs) {
   for (std::size_t i = 0; i < state.segments.size(); ++i)
-    sregs.*segment_members[i] = to_kvm(state.segments[i]);
+    sregs.*segment_members<Sregs>[i] = to_kvm(state.segments[i]);
   if (!(state.cr0 & cr0_bit::protection))
-    for (auto member : segment_members) (sregs.*member).dpl = 0;
+    for (auto member : segment_members<Sregs>) (sregs.*member).dpl = 0;
   sregs.ldt = to_kvm(state.ldt);
   sregs.tr = to_kvm(state.tr);
   sregs.gdt.base = state.gdt.base;
@@ -129,27 +124,37 @@ Result<> set_special_registers(int fd, const CpuState& state) {
   sregs.cr3 = state.cr3;
   sregs.cr4 = state.cr4;
   sregs.efer = state.efer;
-  std::memset(sregs.interrupt_bitmap, 0, sizeof sregs.interrupt_bitmap);
-  if (state.interrupt_injected >= 0 && state.interrupt_injected < 256)
-    sregs.interrupt_bitmap[state.interrupt_injected / 64] |= uint64_t{1} << (state.interrupt_injected % 64);
-  return set_part(fd, KVM_SET_SREGS, sregs, "the special registers");
 }
 
-Result<> get_page_directory_pointers(int fd, CpuState& state) {
+Result<> get_special_registers(int fd, bool has_sregs2, CpuState& state) {
+  state.interrupt_injected = -1;
+  if (!has_sregs2) {
+    kvm_sregs sregs{};
+    GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
+    unpack(sregs, state);
+    return {};
+  }
   kvm_sregs2 sregs{};
-  GODWIT_TRY(get_part(fd, KVM_GET_SREGS2, sregs, "the page directory pointers"));
+  GODWIT_TRY(get_part(fd, KVM_GET_SREGS2, sregs, "the special registers"));
+  unpack(sregs, state);
   state.pdptrs_valid = (sregs.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID) != 0;
   if (state.pdptrs_valid) std::copy_n(sregs.pdptrs, 4, state.pdptrs.begin());
   return {};
 }
 
-Result<> set_page_directory_pointers(int fd, const CpuState& state) {
-  if (!state.pdptrs_valid) return {};
+Result<> set_special_registers(int fd, bool has_sregs2, const CpuState& state) {
+  if (!has_sregs2) {
+    kvm_sregs sregs{};
+    GODWIT_TRY(get_part(fd, KVM_GET_SREGS, sregs, "the special registers"));
+    pack(state, sregs);
+    return set_part(fd, KVM_SET_SREGS, sregs, "the special registers");
+  }
   kvm_sregs2 sregs{};
-  GODWIT_TRY(get_part(fd, KVM_GET_SREGS2, sregs, "the page directory pointers"));
-  sregs.flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
+  GODWIT_TRY(get_part(fd, KVM_GET_SREGS2, sregs, "the special registers"));
+  pack(state, sregs);
+  sregs.flags = state.pdptrs_valid ? KVM_SREGS2_FLAGS_PDPTRS_VALID : 0;
   std::ranges::copy(state.pdptrs, sregs.pdptrs);
-  return set_part(fd, KVM_SET_SREGS2, sregs, "the page directory pointers");
+  return set_part(fd, KVM_SET_SREGS2, sregs, "the special registers");
 }
 
 // ---- the rest
@@ -244,18 +249,29 @@ Result<> KvmStateAccess::prepare(int fd, unsigned index, const KvmCpuTraits& tra
 
   kvm_sregs2 sregs2{};
   has_sregs2_ = ::ioctl(fd, KVM_GET_SREGS2, &sregs2) == 0;
+  tsc_khz_ = std::max(::ioctl(fd, KVM_GET_TSC_KHZ, 0ul), 0);
+  probe_msrs(traits);
+  return {};
+}
 
+/// Now, because each register that KVM refuses costs a call of its own, and a hand-over has no time for that.
+void KvmStateAccess::probe_msrs(const KvmCpuTraits& traits) {
   CpuState scratch;
   for (const MsrPlace& place : msr_places(scratch)) {
     abi::Msrs request(1);
     request.entries()[0].index = place.index;
-    if (::ioctl(fd, abi::get_msrs, request.header()) == 1)
-      readable_msrs_.push_back(place.index);
-    else if (std::ranges::binary_search(traits.msr_indices, place.index))
-      log::debug("KVM lists the model specific register {:#x} but does not give it", place.index);
+    if (::ioctl(fd_, abi::get_msrs, request.header()) != 1) {
+      if (std::ranges::binary_search(traits.msr_indices, place.index))
+        log::debug("KVM lists the model specific register {:#x} but does not give it", place.index);
+      continue;
+    }
+    readable_msrs_.push_back(place.index);
+    // What it already has: if KVM refuses that, it refuses everything.
+    if (::ioctl(fd_, abi::set_msrs, request.header()) != 1)
+      fixed_msrs_.push_back({place.index, request.entries()[0].data});
   }
   std::ranges::sort(readable_msrs_);
-  return {};
+  std::ranges::sort(fixed_msrs_, {}, &FixedMsr::index);
 }
 
 Result<> KvmStateAccess::get(CpuState& state) const {
@@ -267,8 +283,7 @@ Result<> KvmStateAccess::get(CpuState& state) const {
     state.halted = mp.mp_state == KVM_MP_STATE_HALTED;
   }
   GODWIT_TRY(get_registers(fd_, state));
-  GODWIT_TRY(get_special_registers(fd_, state));
-  if (has_sregs2_) GODWIT_TRY(get_page_directory_pointers(fd_, state));
+  GODWIT_TRY(get_special_registers(fd_, has_sregs2_, state));
   abi::Xsave area;
   GODWIT_TRY(get_part(fd_, abi::get_xsave, area, "the vector registers"));
   unpack_xsave(area, state);
@@ -276,17 +291,15 @@ Result<> KvmStateAccess::get(CpuState& state) const {
   GODWIT_TRY(get_msrs(state));
   GODWIT_TRY(get_events(fd_, state));
   GODWIT_TRY(get_debug_registers(fd_, state));
-  const int khz = ::ioctl(fd_, KVM_GET_TSC_KHZ, 0ul);
-  state.tsc_khz = std::max(khz, 0);
+  state.tsc_khz = tsc_khz_;
   state.hflags = derive_hflags(state);
   state.hflags2 = derive_hflags2(state);
   return {};
 }
 
-Result<> KvmStateAccess::set(const CpuState& state) const {
+Result<> KvmStateAccess::set(const CpuState& state) {
   set_tsc_frequency(state.tsc_khz);
-  GODWIT_TRY(set_special_registers(fd_, state));
-  if (has_sregs2_) GODWIT_TRY(set_page_directory_pointers(fd_, state));
+  GODWIT_TRY(set_special_registers(fd_, has_sregs2_, state));
   GODWIT_TRY(set_registers(fd_, state));
   abi::Xsave area = pack_xsave(state, components_);
   GODWIT_TRY(set_part(fd_, abi::set_xsave, area, "the vector registers"));
@@ -300,11 +313,12 @@ Result<> KvmStateAccess::set(const CpuState& state) const {
   return set_debug_registers(fd_, state);
 }
 
-void KvmStateAccess::set_tsc_frequency(std::int64_t khz) const {
-  const int present = ::ioctl(fd_, KVM_GET_TSC_KHZ, 0ul);
-  if (khz <= 0 || khz == present) return;
+void KvmStateAccess::set_tsc_frequency(std::int64_t khz) {
+  if (khz <= 0 || khz == tsc_khz_) return;
   if (::ioctl(fd_, KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz)) < 0)
-    log::warn("the guest's time stamp counter ran at {} kHz and runs at {} kHz here", khz, present);
+    log::warn("the guest's time stamp counter ran at {} kHz and runs at {} kHz here", khz, tsc_khz_);
+  else
+    tsc_khz_ = khz;
 }
 
 Result<> KvmStateAccess::get_msrs(CpuState& state) const {
@@ -322,22 +336,42 @@ Result<> KvmStateAccess::get_msrs(CpuState& state) const {
   return {};
 }
 
+Result<std::uint64_t> KvmStateAccess::ticks() const {
+  abi::Msrs request(1);
+  request.entries()[0].index = msr::tsc;
+  if (const int got = ::ioctl(fd_, abi::get_msrs, request.header()); got != 1)
+    return system_error("KVM: cannot read the time stamp counter", got < 0 ? errno : EIO);
+  return request.entries()[0].data;
+}
+
+void KvmStateAccess::report_fixed_msr(const MsrPlace& place) const {
+  const auto fixed = std::ranges::lower_bound(fixed_msrs_, place.index, {}, &FixedMsr::index);
+  if (fixed->value != place.value())
+    log::warn(
+        "the guest's model specific register {:#x} was {:#x} and is {:#x} here, which KVM does not change",
+        place.index, place.value(), fixed->value);
+}
+
 void KvmStateAccess::set_msrs(const CpuState& state) const {
   CpuState copy = state;
   std::vector<kvm_msr_entry> wanted;
-  for (const MsrPlace& place : msr_places(copy))
-    if (std::ranges::binary_search(readable_msrs_, place.index))
+  for (const MsrPlace& place : msr_places(copy)) {
+    if (!std::ranges::binary_search(readable_msrs_, place.index)) continue;
+    if (std::ranges::binary_search(fixed_msrs_, place.index, {}, &FixedMsr::index))
+      report_fixed_msr(place);
+    else
       wanted.push_back({place.index, 0, place.value()});
+  }
 
-  // KVM stops at the first register that it refuses: go on behind it.
+  // One that KVM takes, but not this value, makes it stop there: go on behind it.
   for (std::size_t done = 0; done < wanted.size();) {
     abi::Msrs request(wanted.size() - done);
     std::ranges::copy(std::span(wanted).subspan(done), request.entries().begin());
     const int set = ::ioctl(fd_, abi::set_msrs, request.header());
     done += static_cast<std::size_t>(std::max(set, 0));
     if (done == wanted.size()) break;
-    log::debug("KVM does not take {:#x} for the model specific register {:#x}", wanted[done].data,
-               wanted[done].index);
+    log::warn("KVM does not take {:#x}, which the guest had, for the model specific register {:#x}",
+              wanted[done].data, wanted[done].index);
     ++done;
   }
 }

@@ -24,6 +24,7 @@ class KvmVcpu final : public Vcpu {
   void interrupt() noexcept override;
   void clear_interrupt() noexcept override;
   Result<CpuState> state() override;
+  Result<std::uint64_t> ticks() override { return access_.ticks(); }
   Result<> set_state(const CpuState& state) override;
 
  private:
