@@ -272,6 +272,18 @@ TEST(RamLoader, LeavesNoTraceOfWhatCameOtherwise) {
   EXPECT_GT(loaded.given_back, 0U);
 }
 
+TEST(RamLoader, NoticesAnEndBetweenTwoPages) {
+  for (const std::uint64_t pages : {100, 101, 399}) {
+    Writer writer(5);
+    writer.setup();
+    writer.run(0, 0, pages);
+    const Bytes stream = writer.take();
+    const auto loaded = load(stream, stream.size(), 5, 512 * 1024);
+    EXPECT_THAT(loaded.outcome.error, ::testing::HasSubstr("offset"));
+    EXPECT_EQ(loaded.outcome.offset, stream.size());
+  }
+}
+
 TEST(RamLoader, ReadsNothingAheadWhenToldSo) {
   Writer writer(3);
   writer.setup();

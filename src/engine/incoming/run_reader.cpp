@@ -44,10 +44,12 @@ Result<> RunReader::read(Input& in, std::span<std::byte> body, const RamBlock& b
   add(buffered);
 
   const std::uint64_t first_page = next_offset_ / page_size;
+  bool ended = false;
   std::uint64_t confirmed = 0;  // records whose header came and is as expected
   while (body_left > 0 || arrived < count * record_size) {
     GODWIT_ASSIGN(const std::size_t got, in.read_ahead(std::span(parts_).subspan(first_part_)));
-    if (got == 0) break;
+    ended = got == 0;
+    if (ended) break;
     consume(got);
     add(got);
     const std::uint64_t whole_headers = (arrived + page_size) / record_size;
@@ -66,6 +68,8 @@ Result<> RunReader::read(Input& in, std::span<std::byte> body, const RamBlock& b
     const iovec& rest = parts_[first_part_];
     return in.read({static_cast<std::byte*>(rest.iov_base), rest.iov_len});
   }
+  // Between two pages it ends too early as well, and who asked would ask again.
+  if (ended) GODWIT_TRY(in.need(1));
   return {};
 }
 
