@@ -332,7 +332,8 @@ class Replay:
     def finish(self):
         """Nothing may have come beyond what was recorded."""
         for name, monitor in self.monitors.items():
-            if self.peers[name.partition(".")[0]].process.poll() is None and monitor.open:
+            peer = name.partition(".")[0]
+            if self.peers[peer].process.poll() is None and monitor.open and not self.could_not_load(peer):
                 self.ask(name, {"execute": "query-version", "id": "the end"})
         for name, monitor in self.monitors.items():
             self.policy.compare(name, monitor, whole=True)
