@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "engine/probes.h"
 #include "wire/return_path.h"
 
 namespace godwit::engine {
@@ -16,6 +17,7 @@ Result<std::size_t> FaultHandler::take(Output& requests) {
   for (const memory::MissingPage& fault : faults) {
     if (!missing_.contains(fault.block, fault.offset)) {
       // Nobody ever wrote there, or it has just been placed.
+      reached(Probe::untouched_page_faulted);
       GODWIT_TRY(memory_.place_zeros(fault.block, fault.offset));
       continue;
     }
@@ -31,8 +33,10 @@ void FaultHandler::placed(std::size_t block, std::uint64_t offset) {
 
 void FaultHandler::ask_again(Output& requests) {
   forget_block();
-  missing_.for_each_asked(
-      [&](std::size_t block, std::uint64_t offset) { encode_request(requests, block, offset); });
+  missing_.for_each_asked([&](std::size_t block, std::uint64_t offset) {
+    reached(Probe::asked_again);
+    encode_request(requests, block, offset);
+  });
 }
 
 void FaultHandler::encode_request(Output& out, std::size_t block, std::uint64_t offset) {

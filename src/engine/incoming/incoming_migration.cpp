@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "channel/channel_input.h"
 #include "engine/incoming/stream_loader.h"
+#include "engine/probes.h"
 
 namespace godwit::engine {
 namespace {
@@ -71,6 +72,7 @@ void IncomingMigration::run() {
   }
   if (ending_) return;
   if (auto loaded = load(*channel_.get()); !loaded) {
+    reached(Probe::load_failed);
     if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
     return;
   }
@@ -172,8 +174,10 @@ Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoa
   // for failed; what is wrong with it does not matter to the guest, and it does not wait for it long.
   if (channel::Channel* channel = channel_.get()) channel->set_patience(kDescriptionPatience);
   if (loaded && context_.options.send_description)
-    if (auto drained = loader.drain_description(postcopy_->input()); !drained)
+    if (auto drained = loader.drain_description(postcopy_->input()); !drained) {
+      reached(Probe::description_missing);
       log::warn("the stream's description: {}", drained.error().what());
+    }
   // Without a return path this is how the source learns that the guest stands still no more; it has given the
   // guest away for good, whatever comes of it. Just before the start and not after it, since a vCPU that
   // wakes may take the processor away from this thread, and from the one that waits at the source, for
@@ -183,13 +187,16 @@ Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoa
     postcopy_->not_needed();
     ownership_.take_back();
     loaded = start_guest(loader.run_state());
+    if (!loaded) reached(Probe::start_failed);
   }
   if (loader.return_path_open()) {
     // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run
     // it.
     const std::uint32_t verdict = loaded ? 0 : 1;
-    if (auto sent = reply(wire::Shut{verdict}); !sent)
+    if (auto sent = reply(wire::Shut{verdict}); !sent) {
+      reached(Probe::verdict_not_delivered);
       log::warn("the source did not take the verdict: {}", sent.error().what());
+    }
   }
   return loaded;
 }

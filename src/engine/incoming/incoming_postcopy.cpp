@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "engine/greeting.h"
+#include "engine/probes.h"
 #include "memory/discard.h"
 
 namespace godwit::engine {
@@ -129,6 +130,7 @@ void IncomingPostcopy::not_needed() {
 }
 
 void IncomingPostcopy::refuse() {
+  reached(Probe::package_refused);
   receiver_->send(wire::Shut{1});
   stop();
   // The source takes the guest back when it has read that, and closes the connection. Closing it here first

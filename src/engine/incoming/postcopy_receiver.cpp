@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "channel/wait.h"
 #include "engine/greeting.h"
+#include "engine/probes.h"
 
 namespace godwit::engine {
 namespace {
@@ -308,6 +309,7 @@ void PostcopyReceiver::lose(const Error& why) {
   }
   stream_.restart();
   urgent_stream_.restart();
+  reached(phase_ == Phase::recovering ? Probe::broken_in_recovery : Probe::destination_paused);
   phase_ = Phase::pages;
   {
     std::lock_guard lock(mutex_);

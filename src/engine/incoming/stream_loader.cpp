@@ -139,6 +139,7 @@ Result<bool> StreamLoader::execute(const wire::Command& command, Input& in) {
     if (in_package_ && std::holds_alternative<wire::PostcopyRun>(command)) {
       GODWIT_TRY(check_all_loaded(guest_, loaded_, in.offset()));
       GODWIT_TRY(postcopy_->run());
+      if (unanswered_ping_) GODWIT_TRY(reply_(wire::Pong{*unanswered_ping_}));
       return false;
     }
   }
@@ -150,6 +151,11 @@ Result<bool> StreamLoader::execute(const wire::Command& command, Input& in) {
 
 Result<> StreamLoader::ping(std::uint32_t value) {
   if (!return_path_open_) return fail("PING {} without a return path", value);
+  if (in_package_) {
+    // The source takes the answer for "the guest runs here": not before it does.
+    unanswered_ping_ = value;
+    return {};
+  }
   GODWIT_TRY(reply_(wire::Pong{value}));
   if (!postcopy_) return {};
   postcopy_->heard_ping(value);

@@ -9,6 +9,7 @@
 #include "engine/outgoing/precopy_phase.h"
 #include "engine/outgoing/setup_phase.h"
 #include "engine/outgoing/switchover_phase.h"
+#include "engine/probes.h"
 
 namespace godwit::engine {
 
@@ -28,12 +29,21 @@ Result<> OutgoingMigration::cancel() {
   // A destination that has never said that it is about to run the guest may never have had it: whoever knows
   // can end the attempt here, and start the guest by hand.
   const bool undecided = session_.ownership.owner() != Owner::there;
-  if (status.to({setup, active, pre_switchover, device}, cancelling) ||
-      (undecided && status.to(postcopy_paused, cancelling))) {
+  constexpr std::pair<Status, Probe> kMayEnd[] = {{setup, Probe::cancelled_in_setup},
+                                                  {active, Probe::cancelled_in_active},
+                                                  {pre_switchover, Probe::cancelled_at_switchover},
+                                                  {device, Probe::cancelled_at_switchover},
+                                                  {postcopy_paused, Probe::cancelled_while_paused}};
+  for (const auto& [from, probe] : kMayEnd) {
+    if ((from == postcopy_paused && !undecided) || !status.to(from, cancelling)) continue;
+    reached(probe);
     session_.end();
     return {};
   }
-  if (is_postcopy(status.status())) return fail("Postcopy migration in progress, cannot cancel.");
+  if (is_postcopy(status.status())) {
+    reached(Probe::cancel_refused);
+    return fail("Postcopy migration in progress, cannot cancel.");
+  }
   return {};
 }
 
@@ -134,6 +144,7 @@ void OutgoingMigration::finish_failed(Error error) {
 void OutgoingMigration::give_guest_back() {
   if (!session_.state_before_stop) return;
   const bool run = session_.ownership.may_run_here() && *session_.state_before_stop == RunState::running;
+  if (run) reached(Probe::given_back_running);
   if (auto state = session_.context.guest.set_run_state(run ? RunState::running : RunState::postmigrate);
       !state)
     log::error("after the failed migration: {}", state.error().explain());

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "channel/wait.h"
 #include "engine/device_state.h"
+#include "engine/probes.h"
 #include "wire/command.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -87,10 +88,16 @@ Result<> PostcopyPhase::send_package() {
   // The destination reads the package to its end before it acts on any of it, so that its last byte is what
   // lets the guest run there. One byte is taken by the kernel or it is not. A Godwit says first that it has
   // all the others.
-  if (session_.peer_is_godwit) GODWIT_TRY(session_.return_path->wait_for_pong(package_arrived));
+  if (session_.peer_is_godwit) {
+    if (auto arrived = session_.return_path->wait_for_pong(package_arrived); !arrived) {
+      reached(Probe::package_not_acknowledged);
+      return arrived;
+    }
+  }
   out.pending().bytes(package.data().last(1));
   session_.ownership.hand_over();
   if (auto written = out.flush(); !written) {
+    reached(Probe::package_byte_not_sent);
     session_.ownership.take_back();
     return written;
   }
@@ -110,12 +117,13 @@ Result<> PostcopyPhase::serve() {
 /// still to be read.
 void PostcopyPhase::hear_last_words() {
   ReturnPath& in = *session_.return_path;
-  while (session_.ownership.owner() == Owner::unknown) {
+  while (!session_.ownership.may_run_here()) {
     pollfd entry{session_.channel.get()->read_descriptor(), POLLIN, 0};
     const auto ready = channel::wait_for_any({&entry, 1}, std::chrono::steady_clock::now());
     if (!in.has_bytes() && !(ready && *ready)) return;
     const auto message = in.next();
     if (!message) return;
+    reached(Probe::last_words_heard);
     if (std::holds_alternative<wire::PageRequest>(*message)) continue;
     if (!hear(*message)) return;
   }
@@ -232,7 +240,8 @@ Result<> PostcopyPhase::hear(const wire::ReturnMessage& message) {
   if (const auto* request = std::get_if<wire::PageRequest>(&message)) return answer(*request);
   if (const auto* shut = std::get_if<wire::Shut>(&message)) return hear_verdict(shut->status);
   if (const auto* pong = std::get_if<wire::Pong>(&message)) {
-    if (pong->value == kPingInPackage) session_.ownership.confirm();  // it is about to run
+    if (pong->value == kPingInPackage)
+      session_.ownership.confirm();  // it runs, or, if it is not a Godwit, is about to
     return {};
   }
   return fail("return path: {} is not expected in postcopy", wire::name_of(message));
@@ -247,6 +256,7 @@ Result<> PostcopyPhase::answer(const wire::PageRequest& request) {
   GODWIT_ASSIGN(const bool sent, pages_->send(connection, wanted));
   if (!sent) {
     // It is on its way already; a destination asks again now and then, but not without end.
+    reached(Probe::asked_for_sent_page);
     const std::uint64_t limit = 4 * session_.statistics.ram.total_bytes / page_size + 65'536;
     if (++useless_requests_ > limit)
       return fail("the destination asks again and again for pages that were sent");
@@ -264,8 +274,11 @@ Result<> PostcopyPhase::hear_verdict(std::uint32_t status) {
     completed_ = true;
     return {};
   }
-  // A Godwit says this before it runs the guest or not at all.
-  if (session_.peer_is_godwit && session_.ownership.owner() == Owner::unknown) session_.ownership.take_back();
+  // A Godwit says this when it does not run the guest and never did.
+  if (session_.peer_is_godwit) {
+    reached(Probe::refused_package);
+    session_.ownership.take_back();
+  }
   return fail("The destination could not load the guest and says so on the return path");
 }
 

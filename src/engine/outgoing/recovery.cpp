@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "channel/connector.h"
 #include "engine/outgoing/setup_phase.h"
+#include "engine/probes.h"
 
 namespace godwit::engine {
 namespace {
@@ -33,12 +34,17 @@ Result<> Recovery::run(PostcopyPhase& postcopy, const Error& why) {
                       .explain());
   session_.close_channels();
   status.to(Status::postcopy_active, Status::postcopy_paused);
+  reached(Probe::source_paused);
   pause_ = kFirstPause;
   while (true) {
     GODWIT_ASSIGN(Target target, wait_for_target());
     last_ = target.address;
     auto resumed = attempt(postcopy, std::move(target));
-    if (resumed && status.to(Status::postcopy_recover, Status::postcopy_active)) return {};
+    if (resumed && status.to(Status::postcopy_recover, Status::postcopy_active)) {
+      reached(Probe::resumed);
+      return {};
+    }
+    reached(Probe::resume_failed);
     if (!resumed) log::warn("{}", Error(resumed.error()).at(Side::source, "resuming").explain());
     session_.close_channels();
     status.to(Status::postcopy_recover, Status::postcopy_paused);

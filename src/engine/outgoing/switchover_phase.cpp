@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "engine/device_state.h"
+#include "engine/probes.h"
 #include "wire/command.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -44,7 +45,10 @@ Result<> confirm_destination(OutgoingSession& session) {
     wire::encode_command(session.out->pending(), wire::Ping{kPingBeforeHandOver});
     GODWIT_TRY(session.out->flush());
     session.channel.get()->set_patience(kSignPatience);
-    GODWIT_TRY(session.return_path->wait_for_pong(kPingBeforeHandOver));
+    if (auto sign = session.return_path->wait_for_pong(kPingBeforeHandOver); !sign) {
+      reached(Probe::refused_before_eof);
+      return sign;
+    }
     session.channel.get()->set_patience(Milliseconds(0));
     return {};
   }
@@ -63,6 +67,7 @@ Result<> hand_over(OutgoingSession& session, const std::string& description) {
   wire::encode_eof(out.pending());
   session.ownership.hand_over();
   if (auto written = out.flush(); !written) {
+    reached(Probe::eof_not_written);
     session.ownership.take_back();
     return written;
   }
@@ -75,8 +80,13 @@ Result<> hand_over(OutgoingSession& session, const std::string& description) {
 
 Result<> await_destination(OutgoingSession& session) {
   if (session.return_path) {
-    GODWIT_ASSIGN(const bool runs_there, session.return_path->wait_for_verdict());
+    const auto runs_there = session.return_path->wait_for_verdict();
     if (!runs_there) {
+      reached(Probe::verdict_missing);
+      return fail(runs_there.error());
+    }
+    if (!*runs_there) {
+      reached(Probe::refused_after_eof);
       session.ownership.take_back();
       return fail("The destination could not load the guest and says so on the return path");
     }
@@ -85,7 +95,9 @@ Result<> await_destination(OutgoingSession& session) {
   }
   channel::Channel& channel = *session.channel.get();
   GODWIT_TRY(channel.finish_writing());
-  if (auto closed = channel.wait_for_peer_close(kPeerCloseTimeout); !closed)
+  const auto closed = channel.wait_for_peer_close(kPeerCloseTimeout);
+  if (!closed || !*closed) reached(Probe::close_not_seen);
+  if (!closed)
     log::warn("the destination closed the connection without reading all of it: {}", closed.error().what());
   return {};
 }

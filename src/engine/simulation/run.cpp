@@ -1,0 +1,281 @@
+#include "engine/simulation/run.h"
+
+#include <chrono>
+#include <fmt/format.h>
+#include <memory>
+
+#include "engine/simulation/party.h"
+
+namespace godwit::engine::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// No run takes so long, unless a thread waits for what cannot come.
+constexpr auto kHangs = 30s;
+/// When one side is at rest the other one hears of it at once, or its system gives the connection up.
+constexpr auto kGiveUp = 300ms;
+
+struct Hang {};
+
+class Run {
+ public:
+  explicit Run(const Plan& plan)
+      : plan_(plan),
+        source_(std::make_unique<Party>(world_, plan_, 1u, outgoing_moves(), RunState::paused)),
+        destination_(new_destination(2)) {
+    source_->guest.passes = plan_.passes;
+    source_->guest.writes_always = plan_.mode == Mode::postcopy;
+    if (plan_.state_does_not_load) source_->guest.device.mode = 9;
+    destination_->guest.does_not_start = plan_.guest_does_not_start;
+    source_->guest.boot(false);
+    if (!plan_.starts_stopped) expect(source_->guest.set_run_state(RunState::running).has_value(), "boots");
+  }
+
+  Outcome go() {
+    Outcome outcome;
+    try {
+      begin();
+      while (migrate_on()) connect_again();
+      judge();
+      outcome.ended = where();
+      retry();
+      world_.end();
+      source_->end();
+      destination_->end();
+      expect(!source_->guest.tracker.running(), "the dirty log is off when the engine has ended");
+    } catch (const Hang&) {
+      outcome.hangs = true;
+      world_.violated(fmt::format("hangs: source {}, destination {}",
+                                  schema::to_string(source_->status.status()),
+                                  schema::to_string(destination_->status.status())));
+    }
+    outcome.violations = world_.violations();
+    outcome.happened = happened_;
+    return outcome;
+  }
+
+ private:
+  std::unique_ptr<Party> new_destination(unsigned host) {
+    auto party = std::make_unique<Party>(world_, plan_, host, incoming_moves(), RunState::inmigrate);
+    party->guest.lazy = plan_.mode == Mode::postcopy;
+    party->guest.touches = plan_.touches;
+    return party;
+  }
+
+  Wire::Ends new_wire() {
+    std::vector<Trigger> triggers;
+    if (connections_ < plan_.connections.size()) triggers = plan_.connections[connections_];
+    ++connections_;
+    auto ends = Wire::make(world_, {&source_->clock, &destination_->clock}, std::move(triggers));
+    wire_ = ends.wire;
+    return ends;
+  }
+
+  void begin() {
+    auto ends = new_wire();
+    round_ = 0;
+    source_->forget_pauses();
+    destination_->listen(std::move(ends.destination));
+    source_->send(std::move(ends.source));
+    if (plan_.mode == Mode::postcopy) source_->outgoing->start_postcopy();
+  }
+
+  void connect_again() {
+    auto ends = new_wire();
+    ++round_;
+    destination_->listener->put(std::move(ends.destination));
+    source_->resume(std::move(ends.source));
+  }
+
+  /// Until both sides are at rest. True: both are paused, and can go on.
+  bool migrate_on() {
+    const auto deadline = std::chrono::steady_clock::now() + kHangs;
+    unsigned silences = 0;
+    for (;;) {
+      while (const auto fault = world_.next_request()) {
+        perform(*fault);
+        world_.done();
+      }
+      if (source_->status.status() == Status::pre_switchover) source_->outgoing->proceed();
+      const bool source_rests = rests(*source_);
+      const bool destination_rests = rests(*destination_);
+      if (source_rests && destination_rests) break;
+      if (world_.take_stuck()) end_silence(silences++);
+      if ((source_rests || destination_rests) && wire_->is_silent()) wire_->cut(true);
+      if (!world_.wait(kGiveUp) && (source_rests || destination_rests)) wire_->cut(true);
+      if (std::chrono::steady_clock::now() > deadline) throw Hang{};
+    }
+    for (std::size_t fault = 0; fault < happened_.size(); ++fault)
+      happened_[fault] += wire_->happened()[fault];
+    if (source_->outgoing && is_final(source_->status.status())) source_->outgoing->wait_until_done();
+    return !source_->dead && !destination_->dead && is_paused(*source_) && is_paused(*destination_);
+  }
+
+  static bool is_paused(const Party& party) { return party.status.status() == Status::postcopy_paused; }
+  /// A destination that was paused as soon as it had the package may still be about to run the guest, or to
+  /// refuse it.
+  bool rests(const Party& party) const {
+    if (party.dead || is_final(party.status.status())) return true;
+    return party.pauses() > round_ && (&party == source_.get() || world_.has_run(party.guest.host()));
+  }
+
+  void perform(Fault fault) {
+    switch (fault) {
+      case Fault::crash_source:
+        return crash(*source_);
+      case Fault::crash_destination:
+        return crash(*destination_);
+      case Fault::cancel:
+        static_cast<void>(source_->outgoing->cancel());  // refused in postcopy
+        return;
+      case Fault::pause_source:
+        if (source_->status.status() == Status::postcopy_active) source_->outgoing->pause();
+        return;
+      case Fault::pause_destination:
+        if (destination_->status.status() == Status::postcopy_active) destination_->incoming->pause();
+        return;
+      default:
+        return;
+    }
+  }
+
+  void crash(Party& party) {
+    party.dead = true;
+    party.guest.die();
+    wire_->cut(plan_.seed % 2 == 0);
+  }
+
+  void end_silence(unsigned before) {
+    switch (before == 0 ? wire_->ending() : Ending::give_up) {
+      case Ending::release:
+        wire_->release();
+        if (wire_->is_silent()) wire_->cut(true);
+        return;
+      case Ending::cancel:
+        perform(Fault::cancel);
+        return wire_->release();
+      case Ending::pause:
+        perform(Fault::pause_source);
+        return wire_->release();
+      default:
+        return wire_->cut(true);
+    }
+  }
+
+  // ---- what must hold
+
+  void expect(bool holds, std::string_view what) {
+    if (!holds) world_.violated(std::string(what));
+  }
+  bool runs(const Party& party) const { return world_.is_running(party.guest.host()); }
+  bool is_at_destination() const {
+    return world_.has_run(destination_->guest.host()) ||
+           (!destination_->dead && destination_->status.status() == Status::completed);
+  }
+
+  void judge() {
+    if (!source_->dead) judge_source();
+    if (!destination_->dead) judge_destination();
+    if (destination_->status.status() == Status::completed && !destination_->dead) compare();
+  }
+
+  void judge_source() {
+    const Status status = source_->status.status();
+    const bool ours = source_->outgoing->owner() == Owner::here;
+    const bool ran = !plan_.starts_stopped;
+    expect(!source_->guest.tracker.running(), "the dirty log is off at the source");
+    if (ours) {
+      expect(!is_at_destination(), "the source takes the guest for its own while the destination has it");
+      expect(runs(*source_) == ran, "a guest that is the source's runs there if it ran before");
+      expect(status == Status::failed || status == Status::cancelled,
+             "status of a source that keeps the guest");
+    } else {
+      expect(!runs(*source_), "the source does not run a guest that it handed over");
+    }
+    if (status == Status::failed)
+      expect(!source_->outgoing->error_text().value_or("").empty(), "a failed source says why");
+    if (status == Status::completed && plan_.mode != Mode::precopy && !destination_->dead)
+      expect(is_at_destination(), "the source is told that the guest runs, and it does not");
+    if (!ours && status == Status::failed)
+      expect(source_->outgoing->error_text().value_or("").find("destination may be running") !=
+                 std::string::npos,
+             "a source that does not know says so");
+  }
+
+  void judge_destination() {
+    const Status status = destination_->status.status();
+    if (status == Status::failed) {
+      expect(!runs(*destination_), "a destination that failed does not run the guest");
+      expect(!destination_->incoming->error_text().value_or("").empty(), "a failed destination says why");
+    }
+    if (status == Status::completed || status == Status::postcopy_paused)
+      expect(runs(*destination_) || plan_.starts_stopped, "a destination that has the guest runs it");
+  }
+
+  void compare() {
+    destination_->guest.wait_for_vcpu();
+    const auto page = destination_->guest.first_difference(source_->guest);
+    expect(page < 0, fmt::format("memory is the same on both sides, and page {} is not", page));
+    expect(destination_->guest.device.register_value == 0x1234, "the device's state is the same");
+  }
+
+  std::string where() const {
+    const bool source_has = !source_->dead && runs(*source_);
+    if (!source_->dead && source_->status.status() == Status::cancelled) return "cancelled";
+    if (source_has) return "failed, runs at the source";
+    if (!destination_->dead && destination_->status.status() == Status::completed) return "completed";
+    if (!destination_->dead && runs(*destination_)) return "runs at the destination without a source";
+    if (source_->dead && !is_at_destination()) return "lost with the source";
+    if (is_at_destination()) return "lost with the destination";
+    return "stands at the source, for the operator to decide";
+  }
+
+  /// Whoever knows that the destination never ran the guest can move it elsewhere, whatever went wrong.
+  void retry() {
+    if (source_->dead || is_at_destination()) return;
+    destination_->end();
+    if (is_paused(*source_)) {
+      const bool cancelled = source_->outgoing->cancel().has_value();
+      expect(cancelled, "a source that is paused can be given up");
+      if (!cancelled) return;
+      source_->outgoing->wait_until_done();
+      expect(source_->status.status() == Status::cancelled, "it is cancelled then");
+    }
+    if (source_->guest.run_state() != RunState::running)
+      expect(source_->guest.set_run_state(RunState::running).has_value(), "the operator lets the guest run");
+    source_->guest.device.mode = 1;
+    connections_ = plan_.connections.size();  // no more faults
+    destination_ = new_destination(3);
+    begin();
+    while (migrate_on()) connect_again();
+    expect(
+        source_->status.status() == Status::completed && destination_->status.status() == Status::completed,
+        fmt::format("another attempt works; source: {} ({}), destination: {} ({})",
+                    schema::to_string(source_->status.status()), source_->outgoing->error_text().value_or(""),
+                    schema::to_string(destination_->status.status()),
+                    destination_->incoming->error_text().value_or("")));
+    expect(runs(*destination_) && !runs(*source_), "the guest runs at the second destination");
+    if (destination_->status.status() == Status::completed) compare();
+  }
+
+  const Plan plan_;
+  World world_;
+  std::unique_ptr<Party> source_;
+  std::unique_ptr<Party> destination_;
+  std::shared_ptr<Wire> wire_;
+  std::size_t connections_ = 0;
+  unsigned round_ = 0;
+  std::array<unsigned, static_cast<std::size_t>(Fault::count)> happened_{};
+};
+
+}  // namespace
+
+Outcome simulate(const Plan& plan) {
+  auto run = std::make_unique<Run>(plan);
+  Outcome outcome = run->go();
+  if (outcome.hangs) static_cast<void>(run.release());  // its threads still use it
+  return outcome;
+}
+
+}  // namespace godwit::engine::simulation
