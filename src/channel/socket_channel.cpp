@@ -42,6 +42,9 @@ bool is_tcp(int socket) {
   return family == AF_INET || family == AF_INET6;
 }
 
+/// How long a host may be out of reach, or take nothing, before its connection counts as broken.
+constexpr std::chrono::milliseconds dead_host_patience{10'000};
+
 /// A peer whose host has gone, or cannot be reached, does not acknowledge any more.
 void notice_dead_host(int socket, std::chrono::milliseconds patience) {
   const auto whole_seconds = std::max<std::int64_t>(1, patience.count() / 1000);
@@ -61,6 +64,7 @@ void tune(int socket) {
     case AF_INET6: {
       const int on = 1;  // the kernel sizes the buffers of tcp better than a fixed number does
       ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      notice_dead_host(socket, dead_host_patience);
       break;
     }
     case AF_UNIX:

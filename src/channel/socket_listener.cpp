@@ -37,6 +37,15 @@ bool concerns_one_connection(int error_number) {
   }
 }
 
+/// Nothing tells when there is room again.
+constexpr std::chrono::milliseconds kOutOfResources{100};
+
+/// Whether the process or the machine has run out of something that others give back.
+bool is_for_now(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS ||
+         error_number == ENOMEM;
+}
+
 }  // namespace
 
 SocketListener::SocketListener(std::vector<UniqueFd> sockets) : sockets_(std::move(sockets)) {
@@ -82,6 +91,11 @@ Result<UniqueFd> SocketListener::accept_one(std::vector<pollfd>& entries) {
       if (!entry.revents) continue;
       UniqueFd connection(::accept4(entry.fd, nullptr, nullptr, SOCK_CLOEXEC));
       if (connection) return connection;
+      if (is_for_now(errno)) {
+        GODWIT_TRY(
+            wait_for_any(std::span(entries).first(1), std::chrono::steady_clock::now() + kOutOfResources));
+        break;
+      }
       if (!concerns_one_connection(errno)) return system_error("Unable to accept a connection", errno);
     }
   }

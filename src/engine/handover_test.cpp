@@ -80,7 +80,7 @@ struct Step {
 };
 
 const Step kSteps[] = {
-    {"setup", {Place::Way::sent, {}, 4}, Left::runs_at_source},
+    {"setup", {Place::Way::sent, {}, 12}, Left::runs_at_source},
     {"block list",
      {Place::Way::sent, section(wire::RecordType::section_start), 30},
      Left::runs_at_source,

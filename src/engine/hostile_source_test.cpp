@@ -29,7 +29,8 @@ using testing::Step;
 struct Cell {
   Step step;
   Deed deed;
-  bool runs;  ///< the guest, here
+  bool runs;           ///< the guest, here
+  bool let_in = true;  ///< it has shown a header
 };
 
 void PrintTo(const Cell& cell, std::ostream* out) {
@@ -117,8 +118,15 @@ TEST_P(HostileSource, LeavesTheGuestWithOneOwner) {
     if (cell.deed == Deed::sends_garbage)
       must(channel->write(std::vector<std::byte>(3 * page_size, std::byte{0xa5})));
     if (cell.deed == Deed::stalls) {
-      if (cell.step != Step::connect) destination.recorder.wait_for("active");
+      if (cell.let_in) destination.recorder.wait_for("active");
       EXPECT_THAT(destination.guest.history(), IsEmpty());
+    } else if (!cell.let_in) {
+      // A stranger: listening goes on, and the real source gets in.
+      must(good_.migrate(directory_.uri("hostile")));
+      destination.recorder.wait_for("completed");
+      good_.migration.wait_until_idle();
+      EXPECT_TRUE(destination.guest.same_memory(good_.guest));
+      must(good_.guest.set_run_state(RunState::running));
     } else if (cell.runs) {
       destination.recorder.wait_for("completed");
       EXPECT_THAT(destination.guest.history(), ElementsAre(RunState::running));
@@ -147,7 +155,8 @@ std::vector<Cell> cells() {
   using enum Deed;
   std::vector<Cell> cells;
   for (const auto step : {connect, header, configuration, block_list, mid_page, before_eof})
-    for (const auto deed : {closes, stalls, sends_garbage}) cells.push_back({step, deed, false});
+    for (const auto deed : {closes, stalls, sends_garbage})
+      cells.push_back({step, deed, false, step != connect});
   // The guest is here: what comes behind the end of the stream does not matter to it.
   for (const auto deed : {closes, sends_garbage}) cells.push_back({after_eof, deed, true});
   return cells;

@@ -35,6 +35,15 @@ Result<std::optional<channel::TlsServer>> tls_server(const Parameters& parameter
   return server;
 }
 
+/// A stream's header; a channel of multifd's; a command, by which a source takes a broken postcopy up again.
+channel::Opening opening_of(const Capabilities& capabilities) {
+  channel::Opening opening{.any_of = {std::string("QEVM\0\0\0\3", 8)},
+                           .another_follows_silently = capabilities.has(Capability::postcopy_preempt)};
+  if (capabilities.has(Capability::multifd)) opening.any_of.emplace_back("\x11\x22\x33\x44");
+  if (capabilities.has(Capability::postcopy_ram)) opening.any_of.emplace_back("\x08\0", 2);
+  return opening;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<channel::Channel>> secure(std::unique_ptr<channel::Channel> channel,
@@ -51,7 +60,8 @@ Result<std::unique_ptr<channel::Channel>> secure(std::unique_ptr<channel::Channe
 std::unique_ptr<channel::Listener> secure(std::unique_ptr<channel::Listener> listener,
                                           const Settings& settings, const TlsObjects* objects) {
   return channel::make_tls_listener(
-      std::move(listener), [&settings, objects] { return tls_server(settings.parameters(), objects); });
+      std::move(listener), [&settings, objects] { return tls_server(settings.parameters(), objects); },
+      [&settings] { return opening_of(settings.capabilities()); });
 }
 
 }  // namespace godwit::engine

@@ -20,8 +20,8 @@ constexpr std::size_t most_ready = 300;
 
 class TlsListener final : public Listener {
  public:
-  TlsListener(std::unique_ptr<Listener> listener, TlsPolicy policy)
-      : listener_(std::move(listener)), policy_(std::move(policy)) {}
+  TlsListener(std::unique_ptr<Listener> listener, TlsPolicy policy, OpeningPolicy opening)
+      : listener_(std::move(listener)), policy_(std::move(policy)), opening_(std::move(opening)) {}
   ~TlsListener() override {
     close();
     if (accepting_.joinable()) accepting_.join();
@@ -57,8 +57,10 @@ class TlsListener final : public Listener {
 
  private:
   struct Handshake {
-    TlsServer server;
+    std::uint64_t number = 0;         // in the order of arrival
+    std::optional<TlsServer> server;  // unset: it has to show an opening
     std::unique_ptr<Channel> transport;
+    bool silent = false;  // it need not show anything; guarded by mutex_
     Interrupt interrupt;
     bool done = false;  // guarded by mutex_
     std::jthread thread;
@@ -80,7 +82,8 @@ class TlsListener final : public Listener {
         log::warn("{} was not let in: {}", name_of(**transport), server.error().what());
         continue;
       }
-      if (!*server) {
+      if (!*server && (!opening_ || !listener_->multi_channel() || (*transport)->read_descriptor() < 0 ||
+                       std::exchange(one_may_be_silent_, false))) {
         admit(*std::move(transport));
         continue;
       }
@@ -93,7 +96,8 @@ class TlsListener final : public Listener {
         forget_finished();
       }
       Handshake& mine = handshakes_.emplace_back();
-      mine.server = **std::move(server);
+      mine.number = ++arrived_;
+      mine.server = *std::move(server);
       mine.transport = *std::move(transport);
       mine.thread = start_thread("tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); });
     }
@@ -104,14 +108,41 @@ class TlsListener final : public Listener {
   }
 
   void shake_hands(Handshake& mine) {
+    if (!mine.server) return await_plain(mine);
     const std::string peer = name_of(*mine.transport);
-    auto channel = start_tls(std::move(mine.transport), mine.server, mine.interrupt);
+    auto channel = start_tls(std::move(mine.transport), *mine.server, mine.interrupt);
     if (!channel && !mine.interrupt.interrupted())
       log::warn("{} was not let in: {}", peer, channel.error().what());
     const std::lock_guard lock(mutex_);
     if (channel) admit(*std::move(channel));
     mine.done = true;
     changed_.notify_all();
+  }
+
+  void await_plain(Handshake& mine) {
+    const Opening opening = opening_();
+    auto shown = await_opening(*mine.transport, opening, mine.interrupt);
+    const std::lock_guard lock(mutex_);
+    if (shown || mine.silent) {
+      admit(std::move(mine.transport));
+      if (shown && opening.another_follows_silently) let_one_be_silent(mine.number);
+    } else if (!mine.interrupt.interrupted()) {
+      log::warn("{} was not let in: {}", name_of(*mine.transport), shown.error().what());
+    }
+    mine.transport.reset();
+    mine.done = true;
+    changed_.notify_all();
+  }
+
+  /// The first one that came, or comes, behind connection `number`. With mutex_ held.
+  void let_one_be_silent(std::uint64_t number) {
+    for (Handshake& each : handshakes_) {
+      if (each.done || each.server || each.number <= number || each.silent) continue;
+      each.silent = true;
+      each.interrupt.interrupt();
+      return;
+    }
+    one_may_be_silent_ = true;
   }
 
   /// With mutex_ held.
@@ -127,6 +158,7 @@ class TlsListener final : public Listener {
 
   const std::unique_ptr<Listener> listener_;
   const TlsPolicy policy_;
+  const OpeningPolicy opening_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
@@ -134,13 +166,16 @@ class TlsListener final : public Listener {
   std::deque<std::unique_ptr<Channel>> ready_;
   std::optional<Error> failed_;
   std::list<Handshake> handshakes_;
+  std::uint64_t arrived_ = 0;
+  bool one_may_be_silent_ = false;
   std::jthread accepting_;
 };
 
 }  // namespace
 
-std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy) {
-  return std::make_unique<TlsListener>(std::move(listener), std::move(policy));
+std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy,
+                                            OpeningPolicy opening) {
+  return std::make_unique<TlsListener>(std::move(listener), std::move(policy), std::move(opening));
 }
 
 }  // namespace godwit::channel

@@ -1,4 +1,5 @@
-// A listener that gives only channels whose peer has proved who it is, where that is asked for.
+// A listener that gives only channels whose peer has proved who it is, where that is asked for, or else has
+// shown that it speaks as a source does.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,7 @@
 #include <optional>
 
 #include "channel/listener.h"
+#include "channel/opening.h"
 #include "channel/tls/tls_channel.h"
 
 namespace godwit::channel {
@@ -15,11 +17,16 @@ namespace godwit::channel {
 /// connection. Thread-safe.
 using TlsPolicy = std::function<Result<std::optional<TlsServer>>()>;
 
-/// Handshakes run side by side, at most `most_handshakes` of them: a stranger who connects and says nothing
-/// does not keep the real source waiting, and does not use up more than that. A connection whose handshake
-/// fails is dropped with a line in the log; listening goes on.
+/// Asked for every connection without TLS: what it has to show. Thread-safe.
+using OpeningPolicy = std::function<Opening()>;
+
+/// Peers that were not let in yet are looked after side by side, at most `most_handshakes` of them: a
+/// stranger who connects and says nothing does not keep the real source waiting, and does not use up more
+/// than that. A peer that fails to prove itself is dropped with a line in the log; listening goes on. Without
+/// `opening`, and where there is one channel only, a peer without TLS is let in at once.
 constexpr std::size_t most_handshakes = 64;
 
-std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy);
+std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy,
+                                            OpeningPolicy opening = nullptr);
 
 }  // namespace godwit::channel
