@@ -21,6 +21,7 @@ memory::RamOptions options_of(const MemoryBackend& backend) {
   options.path = backend.path;
   options.huge_page_size = backend.huge_page_size;
   options.prealloc = backend.prealloc;
+  options.dump = backend.dump;
   return options;
 }
 

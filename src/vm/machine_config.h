@@ -46,6 +46,7 @@ struct MemoryBackend {
   std::string path;        ///< kind file
   bool share = false;
   bool prealloc = false;
+  bool dump = false;                 ///< include it in core dumps
   std::uint64_t huge_page_size = 0;  ///< bytes; kind memfd with hugetlb=on, 0: ordinary pages
 };
 

@@ -51,6 +51,7 @@ Result<> choose_backend(Draft& draft) {
                 page_size);
   draft.result.machine.memory = *found;
   draft.result.machine.memory->prealloc |= draft.preallocate;
+  draft.result.machine.memory->dump |= draft.dump_guest_core.value_or(false);
   return {};
 }
 
@@ -71,6 +72,7 @@ Result<> choose_memory(Draft& draft) {
   MemoryBackend memory;
   memory.size = whole_pages(draft.memory_size.value_or(default_memory_size));
   memory.prealloc = draft.preallocate;
+  memory.dump = draft.dump_guest_core.value_or(false);
   if (!draft.memory_path.empty()) {
     memory.kind = MemoryBackend::Kind::file;
     memory.path = draft.memory_path;

@@ -26,6 +26,7 @@ struct Draft {
   std::optional<std::uint64_t> memory_size;  ///< bytes; -m
   std::string memory_path;                   ///< -mem-path
   bool preallocate = false;                  ///< -mem-prealloc
+  std::optional<bool> dump_guest_core;       ///< -machine dump-guest-core=
   std::string numa_backend;                  ///< -numa node,memdev=
   std::vector<DriveDraft> drives;
   std::vector<std::string> disk_devices;  ///< drive ids of -device ide-hd

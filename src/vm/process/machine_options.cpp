@@ -34,9 +34,8 @@ Result<> add_accelerator(Draft& draft, OptionValues& values) {
 
 /// Properties that say how a machine is to be built which ours never is, or that change nothing for it.
 void ignore_machine_properties(OptionValues& values) {
-  values.ignore({"graphics", "usb", "vmport", "dump-guest-core", "mem-merge", "aux-ram-share", "smm", "hpet",
-                 "nvdimm", "sata", "smbus", "i8042", "hmat", "max-ram-below-4g", "max-fw-size",
-                 "fd-bootchk"});
+  values.ignore({"graphics", "usb", "vmport", "mem-merge", "aux-ram-share", "smm", "hpet", "nvdimm", "sata",
+                 "smbus", "i8042", "hmat", "max-ram-below-4g", "max-fw-size", "fd-bootchk"});
 }
 
 }  // namespace
@@ -72,6 +71,8 @@ Result<> machine(Draft& draft, const std::string& argument) {
   GODWIT_ASSIGN(const auto no_description, values.take_flag("suppress-vmdesc"));
   if (no_description) draft.result.machine.suppress_description = *no_description;
   take_microvm_properties(values, draft.microvm_properties);
+  GODWIT_ASSIGN(const auto dump, values.take_flag("dump-guest-core"));
+  if (dump) draft.dump_guest_core = *dump;
   ignore_machine_properties(values);
   const auto unknown = values.remaining();
   if (!unknown.empty()) return fail("Property '{}' not found", unknown.front());

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "vm/process/command_line.h"
 #include "vm/process/process.h"
+#include "vm/process/sandbox.h"
 
 int main(int argc, char** argv) {
   godwit::log::start("godwit-system-x86_64");
@@ -21,5 +22,10 @@ int main(int argc, char** argv) {
   }
   if (line->process.timestamps)
     spdlog::default_logger()->set_pattern("%Y-%m-%dT%H:%M:%S.%fZ %n: %v", spdlog::pattern_time_type::utc);
+  // Before the first thread and the first peer.
+  if (auto confined = godwit::vm::confine(line->process.sandbox); !confined) {
+    godwit::log::error("{}", confined.error().explain());
+    return 1;
+  }
   return godwit::vm::Process(*std::move(line)).run();
 }

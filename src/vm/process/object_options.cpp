@@ -55,7 +55,9 @@ Result<MemoryBackend> memory_backend(MemoryBackend::Kind kind, std::string id, O
   backend.share = share.value_or(backend.share);
   GODWIT_ASSIGN(const auto prealloc, values.take_flag("prealloc"));
   backend.prealloc = prealloc.value_or(false);
-  values.ignore({"dump", "host-nodes", "merge", "policy", "prealloc-threads", "prealloc-context", "reserve",
+  GODWIT_ASSIGN(const auto dump, values.take_flag("dump"));
+  backend.dump = dump.value_or(false);
+  values.ignore({"host-nodes", "merge", "policy", "prealloc-threads", "prealloc-context", "reserve",
                  "x-use-canonical-path-for-ramblock-id"});
   GODWIT_TRY(values.finish());
   GODWIT_TRY(check_memory_backend(backend));

@@ -53,6 +53,7 @@ Result<> no_shutdown(Draft& draft, const std::string& argument);
 Result<> no_reboot(Draft& draft, const std::string& argument);
 Result<> no_defaults(Draft& draft, const std::string& argument);
 Result<> message_format(Draft& draft, const std::string& argument);
+Result<> sandbox(Draft& draft, const std::string& argument);
 Result<> kernel(Draft& draft, const std::string& argument);
 Result<> accepted(Draft& draft, const std::string& argument);  ///< without effect here
 Result<> help(Draft& draft, const std::string& argument);

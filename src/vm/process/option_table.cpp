@@ -63,6 +63,8 @@ constexpr Option table[] = {
     {"no-shutdown", "", "stop instead of ending when the guest switches itself off", options::no_shutdown},
     {"no-reboot", "", "end instead of resetting when the guest resets itself", options::no_reboot},
     {"msg", "timestamp=on", "messages with the time", options::message_format},
+    {"sandbox", "on|off[,spawn=deny][,resourcecontrol=allow]", "confine the process (default on)",
+     options::sandbox},
     {"trace", "EVENTS", "accepted: there are no trace points", options::accepted},
 };
 

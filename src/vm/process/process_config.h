@@ -11,6 +11,7 @@
 #include <godwit/schema/types.h>
 
 #include "vm/machine_config.h"
+#include "vm/process/sandbox.h"
 
 namespace godwit::vm {
 
@@ -58,6 +59,7 @@ struct ProcessConfig {
   bool keep_on_shutdown = false;             ///< -no-shutdown
   bool exit_on_reset = false;                ///< -no-reboot
   bool timestamps = false;                   ///< -msg timestamp=on
+  SandboxConfig sandbox;                     ///< -sandbox
   std::vector<std::string> warnings;         ///< for stderr
 };
 

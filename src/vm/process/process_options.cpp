@@ -190,6 +190,30 @@ Result<> message_format(Draft& draft, const std::string& argument) {
   return values.finish();
 }
 
+namespace {
+
+Result<bool> allows(OptionValues& values, std::string_view key, bool otherwise) {
+  const auto word = values.take(key);
+  if (!word) return otherwise;
+  if (*word == "allow") return true;
+  if (*word == "deny") return false;
+  return fail("invalid argument \"{}\": '{}' takes 'allow' or 'deny'", *word, key);
+}
+
+}  // namespace
+
+/// `obsolete` and `elevateprivileges` are denied whatever is asked for: nothing here needs them.
+Result<> sandbox(Draft& draft, const std::string& argument) {
+  OptionValues values = OptionValues::parse(argument, "enable");
+  SandboxConfig& config = draft.result.process.sandbox;
+  GODWIT_ASSIGN(const auto enable, values.take_flag("enable"));
+  config.on = enable.value_or(true);
+  GODWIT_ASSIGN(config.spawn, allows(values, "spawn", true));
+  GODWIT_ASSIGN(config.resource_control, allows(values, "resourcecontrol", false));
+  values.ignore({"obsolete", "elevateprivileges"});
+  return values.finish();
+}
+
 Result<> kernel(Draft&, const std::string&) {
   return fail("booting a Linux kernel (-kernel, -initrd, -append) is not built yet");
 }
