@@ -334,7 +334,7 @@ TEST_F(MigrationTest, ASourceThatVanishesEndsTheDestination) {
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, uri_.substr(5).c_str(), sizeof address.sun_path - 1);
     ASSERT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ASSERT_EQ(::write(socket.get(), "QEVM", 4), 4);
+    ASSERT_EQ(::write(socket.get(), "QEVM\0\0\0\3", 8), 8);
   }
   destination.recorder.wait_for("exit 1");
   EXPECT_THAT(destination.recorder.statuses(), ElementsAre("setup", "active", "failed", "exit 1"));

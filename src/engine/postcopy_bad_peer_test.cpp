@@ -486,17 +486,17 @@ TEST_F(LyingSource, OfAnotherGuestCannotResume) {
           p.send(wire::Ping{0x80001234});
           p.send(page(5, 1));
         },
-        [](ScriptedPeer&) {},  // says nothing at all
         [](ScriptedPeer& p) { p.send(beginning()); },
     };
     for (const auto& lie : lies) {
       peer = ScriptedPeer::connect(path("m"));
-      destination.recorder.wait_for("postcopy-recover", pauses);
       lie(*peer);
+      destination.recorder.wait_for("postcopy-recover", pauses);
       destination.recorder.wait_for("postcopy-paused", ++pauses);
       EXPECT_EQ(destination.guest.run_state(), RunState::running);
     }
-    // And then the right one.
+    // And then the right one, beside one that says nothing at all.
+    const auto silent = ScriptedPeer::connect(path("m"));
     peer = ScriptedPeer::connect(path("m"));
     peer->send(wire::Ping{0x80001234});
     peer->send(wire::ReceivedBitmapRequest{"ram"});
@@ -509,7 +509,6 @@ TEST_F(LyingSource, OfAnotherGuestCannotResume) {
   EXPECT_THAT(log.text(), HasSubstr("not from the source of this guest"));
   EXPECT_THAT(log.text(), HasSubstr("RAM block 'other', which does not exist here"));
   EXPECT_THAT(log.text(), HasSubstr("pages before it has resumed"));
-  EXPECT_THAT(log.text(), HasSubstr("has sent nothing for"));
 }
 
 }  // namespace

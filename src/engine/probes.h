@@ -39,8 +39,7 @@ enum class Probe : std::uint8_t {
   package_refused,
   destination_paused,
   broken_in_recovery,
-  asked_again,  ///< after a break: pages that the guest still waits for
-  page_came_twice,
+  asked_again,             ///< after a break: pages that the guest still waits for
   untouched_page_faulted,  ///< nobody ever wrote there: zeros, without asking
   count
 };
@@ -72,7 +71,6 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "destination_paused",
                                                    "broken_in_recovery",
                                                    "asked_again",
-                                                   "page_came_twice",
                                                    "untouched_page_faulted"};
 static_assert(std::size(probe_names) == static_cast<std::size_t>(Probe::count));
 

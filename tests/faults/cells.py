@@ -62,6 +62,8 @@ class Cell:
         byte = BYTE[self.scenario] == self.step
         if self.fault in ("delay", "stop source"):
             return {D}
+        if self.fault == "stop destination" and self.scenario == "postcopy":
+            return {S, N, D} if ours or byte else {D}  # it may go on before anybody has lost patience
         if self.fault == "kill source":
             if ours or byte:
                 return {LOST}
@@ -75,7 +77,8 @@ class Cell:
         if self.scenario == "precopy":
             # Nobody answers: what fits into the buffers of the sockets is sent, and out of the source's hands.
             if self.step in EARLY:
-                return {S, N} if self.fault == "half-open" else {S}
+                # With multifd the main channel carries next to nothing, and all of it may be on its way.
+                return {S, N} if self.fault == "half-open" or self.lane == "multifd" else {S}
             return {D} if self.step == "behind eof" else {S, N}
         if ours:
             return {S}

@@ -32,12 +32,17 @@ def resources(vm):
 
 class Limits(unittest.TestCase):
     def setUp(self):
-        self.directory = tempfile.mkdtemp(prefix="godwit-limits-")
+        self.directory = tempfile.mkdtemp(prefix="godwit-limits-", dir="/dev/shm")
         self.addCleanup(shutil.rmtree, self.directory, True)
 
-    def start(self, *extra, **settings):
-        vm = Godwit("-machine", "none,memory-backend=m0", "-m", "4M", "-object", "memory-backend-ram,id=m0,size=4M",
-                    *extra, directory=self.directory, qtest=False, **settings)
+    def start(self, *extra):
+        """Sources have 4 MiB that are not zero."""
+        path = "%s/ram%d" % (self.directory, vmm.Vm.started)
+        with open(path, "wb") as f:
+            f.write(bytes(4 * MIB) if "-incoming" in extra else os.urandom(4096) * 1024)
+        vm = Godwit("-machine", "none,memory-backend=m0", "-m", "4M", "-object",
+                    "memory-backend-file,id=m0,size=4M,share=on,mem-path=" + path, *extra, directory=self.directory,
+                    qtest=False)
         self.addCleanup(vm.end)
         vm.qmp.capabilities(events=True)
         vm.qmp.command("migrate-set-parameters", max_bandwidth=0)
@@ -97,7 +102,10 @@ class Limits(unittest.TestCase):
             connection.connect(self.directory + "/m")
             if stranger % 3 == 0:
                 connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                self.assertEqual(connection.recv(1), b"")  # closed at once
+                try:
+                    self.assertEqual(connection.recv(1), b"")  # closed at once
+                except ConnectionResetError:
+                    pass  # with bytes that nobody read
             elif stranger % 3 == 1 and len(silent) < 100:
                 silent.append(connection)  # says nothing, or a part of a header, for as long as it may
                 if stranger % 2:
@@ -200,8 +208,7 @@ class PulledCable(Limits):
         subprocess.run(["ip", *arguments], check=True)
 
     def test_in_precopy_and_postcopy(self):
-        # Both hosts are here. Each sends by its own address over a pair of cables that routing rules keep apart
-        # would be long to set up: the loopback loses all packets instead.
+        # Both hosts are here, and the loopback between them loses all packets.
         self.ip("link", "set", "lo", "up")
         pairs = []
         for mode in ("precopy", "answered", "postcopy"):
@@ -234,5 +241,5 @@ class PulledCable(Limits):
 
 if __name__ == "__main__":
     if "--in-own-network" in sys.argv:
-        unittest.main(argv=sys.argv[:1], defaultTest="PulledCable")
-    unittest.main(defaultTest="Limits")
+        unittest.main(argv=sys.argv[:1], defaultTest="PulledCable", warnings="ignore")
+    unittest.main(defaultTest="Limits", warnings="ignore")

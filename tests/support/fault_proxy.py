@@ -146,6 +146,8 @@ class Proxy:
         self.ends[source] = target, Way("to destination", channel, ToDestination() if follows else None)
         self.ends[target] = source, Way("to source", channel, ToSource() if follows else None)
         for end in (source, target):
+            # One thread carries all: it must never wait for a reader.
+            end.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)  # SO_SNDBUFFORCE
             self.selector.register(end, selectors.EVENT_READ)
 
     def _carry(self, end):

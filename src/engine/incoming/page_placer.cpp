@@ -6,7 +6,6 @@
 
 #include "base/fail.h"
 #include "base/log.h"
-#include "engine/probes.h"
 
 namespace godwit::engine {
 
@@ -27,7 +26,6 @@ Result<> PagePlacer::take(Input& in, const wire::PageRecord& record) {
 
 Result<> PagePlacer::take_small(Input& in, const wire::PageRecord& record) {
   if (!missing_.contains(record.block, record.offset)) {
-    reached(Probe::page_came_twice);
     if (unwanted_++ == 0)
       log::warn(
           "the source sends the page at 0x{:x} of RAM block '{}', which is here already; it is not used",
