@@ -123,8 +123,9 @@ class Qmp:
         return out
 
     def wait(self, name, timeout=DEADLINE_S):
-        """Until an event of that name, or of that migration status, has come."""
-        matches = lambda m: m.get("event") == name or m.get("data", {}).get("status") == name and "event" in m
+        """Until an event of that name, or of that migration status, has come; or one of several names."""
+        names = (name,) if isinstance(name, str) else name
+        matches = lambda m: "event" in m and (m["event"] in names or m.get("data", {}).get("status") in names)
         for e in self.events:
             if matches(e):
                 return e
@@ -212,6 +213,13 @@ class Vm:
     def wait_exit(self, timeout=DEADLINE_S):
         return self.process.wait(timeout)
 
+    def ends_within(self, seconds):
+        try:
+            self.wait_exit(seconds)
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+
     def quit(self):
         """The exit status."""
         self.qmp.command("quit")
@@ -228,8 +236,16 @@ class Vm:
 
     def ask(self, line):
         """A qtest request and its whole answer."""
+        self.send(line)
+        return self.answer()
+
+    def send(self, line):
+        """A qtest request, whose answer() is fetched later: it may wait for memory meanwhile."""
         self.qtest.settimeout(DEADLINE_S)
         self.qtest.sendall(line.encode() + b"\n")
+
+    def answer(self):
+        """Of the oldest request that has not been answered."""
         while b"\n" not in self.qtest_buffer:
             data = self.qtest.recv(1 << 20)
             if not data:

@@ -1,8 +1,34 @@
 """A wire that can be cut: forwards connections from one unix socket to another, in this process."""
 import os
+import select
 import selectors
 import socket
 import threading
+
+
+class Cut:
+    """Where it will break: after `count` bytes more, of all connections; or so many from where `pattern` starts, on the
+    first one."""
+
+    def __init__(self, count, pattern):
+        self.count, self.pattern, self.tail, self.done = count, pattern, b"", False
+
+    def admit(self, data, is_first):
+        """How much of `data` still gets through."""
+        limit = self.count
+        if self.pattern:
+            if not is_first:
+                return len(data)
+            joined = self.tail + data
+            found = joined.find(self.pattern)
+            if found < 0:
+                self.tail = joined[len(joined) - min(len(joined), len(self.pattern) - 1):]
+                return len(data)
+            limit += found - len(self.tail)
+            self.pattern = b""
+        self.count = limit - len(data)
+        self.done = self.count <= 0
+        return len(data) if not self.done else max(0, limit)
 
 
 class Wire:
@@ -18,6 +44,8 @@ class Wire:
         self.wake_in, self.wake_out = os.pipe()
         self.orders, self.lock = [], threading.Lock()
         self.pairs, self.stalled = {}, False
+        self.sources, self.first = set(), None  # the ends of who connected, and the one that was first
+        self.planned = {}
         self.carried = 0
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -39,6 +67,11 @@ class Wire:
 
     def cut(self):
         self._order("cut")
+
+    def cut_in(self, way, count, pattern=b""):
+        """Breaks all there are when so much was `sent`, or `answered`, from now on."""
+        with self.lock:
+            self.planned = {way: Cut(count, pattern)}
 
     def stall(self):
         self._order("stall")
@@ -67,8 +100,7 @@ class Wire:
         going_on = True
         for what, done in orders:
             if what in ("cut", "end"):
-                for end in list(self.pairs):
-                    self._drop(selector, end)
+                self._drop_all(selector)
                 going_on = going_on and what != "end"
             elif what == "stall":
                 self.stalled = True
@@ -89,6 +121,9 @@ class Wire:
         except OSError:
             source.close()
             return
+        if not self.pairs:
+            self.first = source
+        self.sources.add(source)
         self.pairs[source], self.pairs[target] = target, source
         if not self.stalled:
             selector.register(source, selectors.EVENT_READ)
@@ -98,17 +133,32 @@ class Wire:
         try:
             data = end.recv(1 << 16)
             if data:
-                self.pairs[end].sendall(data)
-                self.carried += len(data)
+                with self.lock:
+                    cut = self.planned.get("sent" if end in self.sources else "answered")
+                passed = cut.admit(data, end in (self.first, self.pairs.get(self.first))) if cut else len(data)
+                self.pairs[end].sendall(data[:passed])
+                self.carried += passed
+                if cut and cut.done:
+                    with self.lock:
+                        self.planned = {}
+                    self._drop_all(selector)
                 return
         except OSError:
             pass
         self._drop(selector, end)
 
+    def _drop_all(self, selector):
+        """With those that wait to be accepted: they belong to what is cut."""
+        while select.select([self.listener], [], [], 0)[0]:
+            self.listener.accept()[0].close()
+        for end in list(self.pairs):
+            self._drop(selector, end)
+
     def _drop(self, selector, end):
         if end not in self.pairs:
             return
         other = self.pairs.pop(end)
+        self.sources -= {end, other}
         self.pairs.pop(other, None)
         for s in (end, other):
             try:
