@@ -101,6 +101,14 @@ Result<> check(const Capabilities& c, const Parameters& p) {
   return check_built(c);
 }
 
+Result<> check_start(const Capabilities& c) {
+  if (c.has(multifd) && c.has(postcopy_preempt))
+    return fail(Error("multifd and postcopy-preempt do not work together: a destination could not tell their "
+                      "connections apart")
+                    .advise("turn one of them off"));
+  return {};
+}
+
 std::vector<schema::MigrationCapabilityStatus> Capabilities::list() const {
   std::vector<schema::MigrationCapabilityStatus> entries;
   for (Capability capability : schema::all_values<Capability>())

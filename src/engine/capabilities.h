@@ -40,7 +40,10 @@ bool is_built(Capability capability);
 /// May the complete set stand? The texts are those of control-plane section 7, in its order of checks.
 Result<> check(const Capabilities& capabilities, const Parameters& parameters);
 
-/// The part of it that a change of parameters can break.
+/// May a migration start with it? What 7.2 lets stand in a set, and what cannot work.
+Result<> check_start(const Capabilities& capabilities);
+
+/// The part of check() that a change of parameters can break.
 Result<> check_beside_parameters(const Capabilities& capabilities, const Parameters& parameters);
 
 }  // namespace godwit::engine

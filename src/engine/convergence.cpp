@@ -1,5 +1,6 @@
 #include "engine/convergence.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace godwit::engine {
@@ -36,6 +37,13 @@ std::uint64_t BandwidthWindow::quota_left(std::uint64_t bytes_sent, std::uint64_
   const std::uint64_t used = bytes_sent - bytes_at_start_;
   // One page always fits, so that the slowest limit still moves.
   return used > quota ? 0 : quota - used + 1;
+}
+
+Nanoseconds BandwidthWindow::due_at(std::uint64_t bytes_sent, std::uint64_t max_bandwidth) const {
+  if (max_bandwidth == 0) return started_;
+  const double seconds =
+      static_cast<double>(bytes_sent - bytes_at_start_) / static_cast<double>(max_bandwidth);
+  return started_ + std::min(length, Nanoseconds(static_cast<std::int64_t>(std::min(seconds, 1.0) * 1e9)));
 }
 
 void DirtyRate::start(Nanoseconds now) {

@@ -34,6 +34,9 @@ class BandwidthWindow {
   /// What the current window may still carry at `max_bandwidth` bytes per second (0: no limit).
   std::uint64_t quota_left(std::uint64_t bytes_sent, std::uint64_t max_bandwidth) const;
   Nanoseconds ends_at() const { return started_ + length; }
+  /// From when on more may follow what the current window has carried, if that is to come evenly and not all
+  /// at the window's start. 0: no limit.
+  Nanoseconds due_at(std::uint64_t bytes_sent, std::uint64_t max_bandwidth) const;
 
  private:
   Nanoseconds started_{0};

@@ -35,6 +35,16 @@ TEST(BandwidthWindow, TheQuotaIsATenthOfTheBandwidthAndAlwaysLetsOnePageGo) {
   EXPECT_EQ(window.ends_at(), Nanoseconds(100ms));
 }
 
+TEST(BandwidthWindow, WhatIsToComeEvenlyIsDueWhenWhatWentBeforeHasHadItsTime) {
+  BandwidthWindow window;
+  window.start(1000ms, 500, 0);
+  EXPECT_EQ(window.due_at(500, 1'000'000), Nanoseconds(1000ms));
+  EXPECT_EQ(window.due_at(10'500, 1'000'000), Nanoseconds(1010ms));
+  EXPECT_EQ(window.due_at(1'000'000'500, 1'000'000), window.ends_at());
+  EXPECT_EQ(window.due_at(~std::uint64_t{0}, 1), window.ends_at());
+  EXPECT_EQ(window.due_at(1'000'000'500, 0), Nanoseconds(1000ms));
+}
+
 TEST(DirtyRate, IsTakenOverPeriodsOfMoreThanASecond) {
   DirtyRate rate;
   rate.start(0ms);

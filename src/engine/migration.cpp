@@ -155,6 +155,7 @@ Result<> Migration::Implementation::may_migrate(const schema::MigrateArguments& 
   if (engine::in_progress(incoming_status_.status())) return fail("There's a migration process in progress");
   if (state == RunState::postmigrate)
     return fail("Can't migrate the vm that was paused due to previous migration");
+  GODWIT_TRY(engine::check_start(settings_.capabilities()));
   if (const auto reasons = blockers(); !reasons.empty()) return fail(Error(reasons.back()));
   if (settings_.has(Capability::mapped_ram))
     GODWIT_TRY(check_seekable(request.uri, channel::Direction::outgoing));
@@ -239,8 +240,6 @@ Result<> Migration::Implementation::start_postcopy() const {
     return fail("Enable postcopy with migrate_set_capability before the start of migration");
   if (outgoing_status_.status() == Status::none)
     return fail("Postcopy must be started after migration has been started");
-  if (settings_.has(Capability::multifd))
-    return fail("Postcopy of a migration with multifd is not built yet (docs/status.md lists what is)");
   if (auto attempt = outgoing()) attempt->start_postcopy();
   return {};
 }
@@ -276,6 +275,7 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
   }
   if (guest_.run_state() != RunState::inmigrate)
     return fail("'-incoming' was not specified on the command line");
+  GODWIT_TRY(engine::check_start(settings_.capabilities()));
   if (settings_.has(Capability::mapped_ram)) GODWIT_TRY(check_seekable(uri, channel::Direction::incoming));
   GODWIT_ASSIGN(const auto address, address_to_listen_on(uri));
   GODWIT_ASSIGN(auto listener, listen(address, descriptors));

@@ -368,6 +368,60 @@ TEST_F(PostcopyTest, WithPreemptWhatIsAskedForHasAConnectionOfItsOwn) {
   }
 }
 
+TEST_F(PostcopyTest, BeforeItPagesMayTakeAnyLane) {
+  for (const Capability lane : {Capability::multifd, Capability::compress, Capability::xbzrle}) {
+    SCOPED_TRACE(schema::to_string(lane));
+    Host source(kTwoBlocks);
+    Host destination(kTwoBlocks, RunState::inmigrate);
+    prepare(source, destination);
+    source.set(lane);
+    destination.set(lane);
+    fill(source.guest);
+    schema::MigrateSetParameters slow;
+    slow.max_bandwidth = 8 * mib;
+    slow.max_postcopy_bandwidth = 2'000'000;
+    set(source, slow);
+    const std::string name(schema::to_string(lane));
+    listen(destination, name);
+    ASSERT_TRUE(source.migrate("unix:" + path(name)).has_value());
+    source.recorder.wait_for("active");
+    const auto sent = [&] {
+      const auto ram = *source.migration.info().ram;
+      return static_cast<std::uint64_t>(ram.transferred) + ram.multifd_bytes;
+    };
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (sent() < 200'000 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    ASSERT_TRUE(source.migration.start_postcopy().has_value());
+    destination.recorder.wait_for("postcopy-active");
+    EXPECT_TRUE(destination.guest.wait_for(RunState::running));
+    for (int round = 1; round <= 2; ++round) {
+      ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
+      source.recorder.wait_for("postcopy-paused", round);
+      destination.recorder.wait_for("postcopy-paused", round);
+      ASSERT_TRUE(source.migrate("unix:" + path(name), true).has_value());
+      source.recorder.wait_for("postcopy-active", round + 1);
+      destination.recorder.wait_for("postcopy-active", round + 1);
+    }
+    slow.max_postcopy_bandwidth = 0;
+    set(source, slow);
+    source.recorder.wait_for("completed");
+    destination.recorder.wait_for("completed");
+    EXPECT_TRUE(source.guest.same_memory(destination.guest));
+  }
+}
+
+TEST_F(PostcopyTest, PreemptAndMultifdCannotBeToldApart) {
+  Host source;
+  Host destination({{"ram", 16}}, RunState::inmigrate);
+  for (Host* host : {&source, &destination})
+    for (const Capability each :
+         {Capability::postcopy_ram, Capability::postcopy_preempt, Capability::multifd})
+      host->set(each);
+  EXPECT_THAT(source.migrate("unix:" + path("m")).error().what(), HasSubstr("do not work together"));
+  EXPECT_THAT(destination.migration.incoming("unix:" + path("m"), destination.descriptors).error().what(),
+              HasSubstr("do not work together"));
+}
+
 TEST_F(PostcopyTest, PreemptNeedsATransportWithSeveralConnections) {
   Host source;
   source.set(Capability::postcopy_ram);

@@ -149,7 +149,11 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
   }
   StreamLoader loader(context_.guest, capabilities, context_.options, reply, postcopy_.get());
   auto loaded = load_precopy_part(loader, capabilities);
-  if (postcopy_->listening()) return finish_postcopy(std::move(loaded));
+  if (postcopy_->listening()) {
+    loaded = finish_postcopy(std::move(loaded));
+    if (multifd_) multifd_->close();
+    return loaded;
+  }
   return finish_precopy(loader, reply, std::move(loaded));
 }
 
@@ -164,7 +168,10 @@ Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabi
   auto loaded = loader.load(postcopy_->input());
   if (auto broken = multifd_->error(); broken && !loaded)
     loaded = fail(*std::move(broken));  // what came first
-  multifd_->close();                    // its threads use the loader
+  if (postcopy_->listening())
+    multifd_->no_more_pages();
+  else
+    multifd_->close();  // its threads use the loader
   return loaded;
 }
 

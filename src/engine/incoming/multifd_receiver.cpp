@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "engine/incoming/ram_loader.h"
 #include "wire/header.h"
@@ -134,6 +135,7 @@ Result<> MultifdReceiver::place(Connection& connection, wire::MultifdReader& rea
                                 wire::MultifdDecompressor* decompressor) {
   // The list of blocks, which says what there is, stands before the first point of synchronisation.
   if (connection.syncs == 0) return fail("pages arrive before the list of RAM blocks");
+  if (no_more_pages_) return fail("pages arrive in postcopy, where they belong to the main channel");
   const wire::MultifdPacket& packet = reader.packet();
   const std::uint32_t index = reader.block().index;
   std::byte* const host = loader_->block(index).host;
@@ -166,7 +168,7 @@ Result<> MultifdReceiver::pass_sync(Connection& connection) {
   std::unique_lock lock(mutex_);
   ++connection.syncs;
   changed_.notify_all();
-  changed_.wait(lock, [&] { return stopped_ || passed_ >= connection.syncs; });
+  changed_.wait(lock, [&] { return stopped_ || no_more_pages_ || passed_ >= connection.syncs; });
   if (stopped_) return failed();
   return {};
 }
@@ -192,14 +194,21 @@ Result<> MultifdReceiver::synchronize() {
   return {};
 }
 
+void MultifdReceiver::no_more_pages() {
+  std::lock_guard lock(mutex_);
+  no_more_pages_ = true;
+  changed_.notify_all();
+}
+
 void MultifdReceiver::fail_all(Error error) {
   {
     std::lock_guard lock(mutex_);
     if (stopped_ || error_) return;
+    if (no_more_pages_) log::warn("{}", error.what());
     error_ = std::move(error);
   }
   shutdown();
-  on_failure_();
+  if (!no_more_pages_) on_failure_();
 }
 
 void MultifdReceiver::shutdown() noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -61,6 +62,10 @@ class MultifdReceiver {
   /// on.
   Result<> synchronize();
 
+  /// The guest has gone into postcopy, whose pages come on the main channel: from here on nothing but
+  /// synchronisations may come, and nobody waits for them. A channel that breaks breaks nothing.
+  void no_more_pages();
+
   /// Ends all channels for good; any thread.
   void shutdown() noexcept;
 
@@ -92,7 +97,8 @@ class MultifdReceiver {
   unsigned introduced_ = 0;
   std::optional<MainChannel> main_;
   RamLoader* loader_ = nullptr;
-  std::uint64_t passed_ = 0;  ///< points of synchronisation behind us
+  std::uint64_t passed_ = 0;                ///< points of synchronisation behind us
+  std::atomic<bool> no_more_pages_{false};  ///< also read without the lock
   bool stopped_ = false;
   std::optional<Error> error_;
 };

@@ -8,6 +8,13 @@
 #include "base/log.h"
 
 namespace godwit::engine {
+namespace {
+
+bool is_zeros(const wire::PageRecord& record) {
+  return record.kind == wire::PageKind::zero && record.fill == 0;
+}
+
+}  // namespace
 
 PagePlacer::PagePlacer(std::span<const RamBlock> blocks, memory::PostcopyMemory& memory,
                        MissingPages& missing, Placed placed)
@@ -18,7 +25,8 @@ PagePlacer::PagePlacer(std::span<const RamBlock> blocks, memory::PostcopyMemory&
 }
 
 Result<> PagePlacer::take(Input& in, const wire::PageRecord& record) {
-  if (record.kind != wire::PageKind::normal && record.kind != wire::PageKind::zero)
+  if (record.kind != wire::PageKind::normal && record.kind != wire::PageKind::zero &&
+      record.kind != wire::PageKind::compressed)
     return fail("a page at offset 0x{:x} of the stream is encoded in a way that postcopy does not know",
                 in.offset());
   return blocks_[record.block].host_page_size == page_size ? take_small(in, record) : take_part(in, record);
@@ -30,16 +38,16 @@ Result<> PagePlacer::take_small(Input& in, const wire::PageRecord& record) {
       log::warn(
           "the source sends the page at 0x{:x} of RAM block '{}', which is here already; it is not used",
           record.offset, blocks_[record.block].name);
-    return record.kind == wire::PageKind::normal ? in.discard(page_size) : Result<>{};
+    return in.discard(record.kind == wire::PageKind::normal ? page_size : record.payload);
   }
   if (record.kind == wire::PageKind::normal) {
     GODWIT_ASSIGN(const auto content, in.need(page_size));
     GODWIT_TRY(memory_.place(record.block, record.offset, content.data()));
     in.skip(page_size);
-  } else if (record.fill == 0) {
+  } else if (is_zeros(record)) {
     GODWIT_TRY(memory_.place_zeros(record.block, record.offset));
   } else {
-    std::memset(buffer_.data(), record.fill, page_size);
+    GODWIT_TRY(read_into(buffer_.data(), in, record));
     GODWIT_TRY(memory_.place(record.block, record.offset, buffer_.data()));
   }
   done(record.block, record.offset);
@@ -59,12 +67,8 @@ Result<> PagePlacer::take_part(Input& in, const wire::PageRecord& record) {
         "the page at 0x{:x} of RAM block '{}' arrives while the huge page at 0x{:x} of '{}' is not "
         "complete",
         record.offset, blocks_[record.block].name, collecting_, blocks_[collecting_block_].name);
-  std::byte* at = buffer_.data() + (record.offset - host_page);
-  if (record.kind == wire::PageKind::normal)
-    GODWIT_TRY(in.read({at, page_size}));
-  else
-    std::memset(at, record.fill, page_size);
-  all_zero_ = all_zero_ && record.kind == wire::PageKind::zero && record.fill == 0;
+  GODWIT_TRY(read_into(buffer_.data() + (record.offset - host_page), in, record));
+  all_zero_ = all_zero_ && is_zeros(record);
   if (++collected_ < size / page_size) return {};
   collected_ = 0;
   if (!missing_.contains(record.block, host_page)) return {};
@@ -73,6 +77,20 @@ Result<> PagePlacer::take_part(Input& in, const wire::PageRecord& record) {
   else
     GODWIT_TRY(memory_.place(record.block, host_page, buffer_.data()));
   done(record.block, host_page);
+  return {};
+}
+
+Result<> PagePlacer::read_into(std::byte* page, Input& in, const wire::PageRecord& record) {
+  if (record.kind == wire::PageKind::normal) return in.read({page, page_size});
+  if (record.kind == wire::PageKind::zero) {
+    std::memset(page, record.fill, page_size);
+    return {};
+  }
+  if (!decompressor_) decompressor_.emplace();
+  const std::uint64_t offset = in.offset();
+  GODWIT_ASSIGN(const auto data, in.need(record.payload));
+  GODWIT_TRY(decompressor_->decompress(data, std::span<std::byte, page_size>(page, page_size), offset));
+  in.skip(record.payload);
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,6 +13,7 @@
 
 #include "engine/incoming/missing_pages.h"
 #include "memory/postcopy_memory.h"
+#include "wire/compress.h"
 #include "wire/ram.h"
 
 namespace godwit::engine {
@@ -35,13 +37,15 @@ class PagePlacer {
  private:
   Result<> take_small(Input& in, const wire::PageRecord& record);
   Result<> take_part(Input& in, const wire::PageRecord& record);
+  Result<> read_into(std::byte* page, Input& in, const wire::PageRecord& record);
   void done(std::size_t block, std::uint64_t offset);
 
   std::span<const RamBlock> blocks_;
   memory::PostcopyMemory& memory_;
   MissingPages& missing_;
   Placed placed_;
-  std::vector<std::byte> buffer_;  ///< a huge page, or a small one of one value
+  std::vector<std::byte> buffer_;  ///< a huge page, or a small one that does not come as it is
+  std::optional<wire::PageDecompressor> decompressor_;  ///< once a source with `compress` sends such a page
   std::size_t collecting_block_ = 0;
   std::uint64_t collecting_ = 0;  ///< offset of the huge page that is being collected
   std::uint64_t collected_ = 0;   ///< small pages of it

@@ -82,7 +82,8 @@ void Lanes::window_ended(double bytes_per_ms) {
 Result<> Lanes::connect(const channel::Channel& main, const Connect& connect,
                         std::function<void()> on_failure) {
   if (mapped_) GODWIT_TRY(mapped_->open(main));
-  if (!multifd_) return {};
+  // On a connection that is taken up again all pages go over the main channel.
+  if (!multifd_ || !current_) return {};
   if (!mapped_ && !main.multi_channel())
     return fail(Error("multifd is not supported by current protocol")
                     .advise("use tcp: or unix:, or turn multifd off"));

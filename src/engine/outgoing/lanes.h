@@ -54,6 +54,8 @@ class Lanes {
   /// The next pass may take another way.
   Result<> first_pass_ended(StreamWriter& out);
   void guest_stopped();
+  /// A section of postcopy ends, whose pages went past the lanes: the other channels come as far.
+  Result<> end_section_of_postcopy() { return multifd_ && current_ ? multifd_->synchronize() : Result<>{}; }
   /// The next page record names its block.
   void forget_block() { batch_.forget_block(); }
 

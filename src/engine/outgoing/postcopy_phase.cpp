@@ -24,7 +24,7 @@ constexpr std::uint32_t kPingInPackage = 3;
 constexpr std::uint32_t kPingBehindPackage = 4;
 
 /// What goes out in the background at a time: little, because a requested page waits for it.
-constexpr std::uint64_t kBackgroundPages = 16;
+constexpr std::uint64_t kBackgroundPages = 8;
 /// How long to stay awake after a request: a guest that faults faults again soon, and waking up costs more
 /// than this is worth.
 constexpr Nanoseconds kStayAwake = 100us;
@@ -138,7 +138,7 @@ Result<> PostcopyPhase::send_pages() {
       GODWIT_TRY(end_stream());
       continue;
     }
-    GODWIT_ASSIGN(const Ready ready, wait(!ended_ && quota_left() > 0));
+    GODWIT_ASSIGN(const Ready ready, wait());
     if (ready.readable)
       GODWIT_TRY(hear());
     else if (ready.writable)
@@ -155,7 +155,7 @@ void PostcopyPhase::begin_connection() {
   if (urgent_.out) begin_channel(*session_.urgent_channel.get());
   heard_at_ = wrote_at_ = session_.context.clock.now();
   section_open_ = ended_ = false;
-  session_.window.start(heard_at_, session_.out->bytes(), session_.statistics.ram.pages_sent());
+  session_.window.start(heard_at_, session_.bytes_sent(), session_.statistics.ram.pages_sent());
 }
 
 void PostcopyPhase::begin_channel(channel::Channel& channel) {
@@ -167,15 +167,19 @@ std::uint64_t PostcopyPhase::quota_left() const {
   return session_.quota_left(session_.context.settings.max_postcopy_bandwidth());
 }
 
-Result<PostcopyPhase::Ready> PostcopyPhase::wait(bool to_write) {
+Result<PostcopyPhase::Ready> PostcopyPhase::wait() {
   if (session_.return_path->has_bytes()) return Ready{.readable = true};
+  const Nanoseconds now = session_.context.clock.now();
+  // A share at a time, over the whole window: a burst at its start would be in the way of what is asked for.
+  const Nanoseconds due =
+      session_.window.due_at(session_.bytes_sent(), session_.context.settings.max_postcopy_bandwidth());
+  const bool to_write = !ended_ && due <= now;
   const channel::Channel& channel = *session_.channel.get();
   std::array<pollfd, 3> entries{{{channel.read_descriptor(), POLLIN, 0},
                                  {session_.polled_wake.fd(), POLLIN, 0},
                                  {to_write ? channel.write_descriptor() : -1, POLLOUT, 0}}};
-  const Nanoseconds now = session_.context.clock.now();
   Nanoseconds until = now + heartbeat_interval;
-  if (!to_write && !ended_) until = std::min(until, session_.window.ends_at());
+  if (!to_write && !ended_) until = std::min(until, due);
   GODWIT_TRY(channel::wait_awake(entries, awake_until_ - now,
                                  std::chrono::steady_clock::now() + std::max(Nanoseconds(0), until - now)));
   if (entries[1].revents) session_.polled_wake.drain();
@@ -193,14 +197,14 @@ void PostcopyPhase::open_section() {
   if (!std::exchange(section_open_, true)) session_.begin_ram_section(wire::RecordType::section_part);
 }
 
-void PostcopyPhase::close_section() {
-  if (std::exchange(section_open_, false)) session_.end_ram_section();
+Result<> PostcopyPhase::close_section() {
+  return std::exchange(section_open_, false) ? session_.end_ram_section() : Result<>{};
 }
 
 Result<> PostcopyPhase::end_stream() {
-  close_section();
+  GODWIT_TRY(close_section());
   session_.begin_ram_section(wire::RecordType::section_end);
-  session_.end_ram_section();
+  GODWIT_TRY(session_.end_ram_section());
   wire::encode_eof(session_.out->pending());
   ended_ = true;
   if (urgent_.out) {
@@ -219,7 +223,7 @@ Result<> PostcopyPhase::beat() {
     return fail("The destination has not answered for {} ms", to_ms(now - heard_at_));
   const bool idle = now - wrote_at_ >= heartbeat_interval || now - heard_at_ >= heartbeat_interval;
   if (ended_ || !idle || now - pinged_at_ < heartbeat_interval) return {};
-  close_section();
+  GODWIT_TRY(close_section());
   wire::encode_command(session_.out->pending(), wire::Ping{heartbeat});
   wrote_at_ = pinged_at_ = now;
   return session_.out->flush();

@@ -51,9 +51,9 @@ class PostcopyPhase {
   Result<> send_background();
   Result<> end_stream();
   Result<> beat();
-  Result<Ready> wait(bool to_write);
+  Result<Ready> wait();
   void open_section();
-  void close_section();
+  Result<> close_section();
   void begin_connection();
   void begin_channel(channel::Channel& channel);
   std::uint64_t quota_left() const;

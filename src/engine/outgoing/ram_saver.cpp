@@ -133,7 +133,7 @@ Result<> RamSaver::send_run(StreamWriter& out, std::size_t block_index, PageRang
 }
 
 Result<> RamSaver::finish_section(StreamWriter& out) {
-  if (handed_over_) return {};  // what postcopy sends goes past the lanes
+  if (handed_over_) return lanes_.end_section_of_postcopy();
   const std::uint64_t before = out.bytes();
   GODWIT_TRY(lanes_.current().finish_section(out));
   count_bytes(out.bytes() - before);
