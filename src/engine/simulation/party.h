@@ -7,6 +7,7 @@
 
 #include <godwit/migration.h>
 
+#include "engine/dirty_limiter.h"
 #include "engine/incoming/incoming_migration.h"
 #include "engine/outgoing/outgoing_migration.h"
 #include "engine/settings.h"
@@ -50,7 +51,7 @@ class Party final : public MigrationObserver {
     status.to({Status::none, Status::completed, Status::failed, Status::cancelled}, Status::setup);
     outgoing.reset();
     outgoing = std::make_unique<OutgoingMigration>(
-        OutgoingContext{guest, *this, clock, settings, status, options},
+        OutgoingContext{guest, *this, clock, settings, status, options, dirty_limiter},
         Target{.address = *std::move(address), .channel = std::move(channel)});
   }
   void resume(std::unique_ptr<channel::Channel> channel) {
@@ -88,6 +89,7 @@ class Party final : public MigrationObserver {
 
   SimClock clock;
   Settings settings;
+  DirtyLimiter dirty_limiter{guest, clock};
   MigrationOptions options;
   SimGuest guest;
   StatusMachine status;

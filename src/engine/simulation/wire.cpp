@@ -146,7 +146,6 @@ class WireEnd final : public channel::Channel {
   std::string_view kind() const override { return "socket"; }
   bool two_way() const override { return true; }
   bool multi_channel() const override { return true; }
-  bool seekable() const override { return false; }
   std::string peer() const override { return "simulated"; }
 
  private:
