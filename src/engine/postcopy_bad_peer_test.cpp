@@ -166,6 +166,20 @@ TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
   EXPECT_FALSE(source.guest.tracker.running());
 }
 
+TEST_F(LyingDestination, ThatSaysNothingBeforeThePackageGivesTheGuestBack) {
+  Source source;
+  schema::MigrateSetParameters impatient;
+  impatient.x_postcopy_timeout = 300;
+  set(source, impatient);
+  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  auto peer = listener_.accept();
+  source.recorder.wait_for("active");
+  ASSERT_TRUE(source.migration.start_postcopy().has_value());
+  EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+  source.recorder.wait_for("failed");
+  EXPECT_EQ(source.guest.run_state(), RunState::running);
+}
+
 TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
   const auto bitmap = [](std::uint64_t pages, std::uint64_t word) {
     Output out;
@@ -420,7 +434,14 @@ TEST_F(LyingSource, IsPausedAndTheGuestRunsOn) {
   wire::encode_command(run, wire::PostcopyRun{});
   Output section;
   wire::encode_section_id(section, wire::RecordType::section_part, 7);
+  Output damaged;
+  wire::encode_section_id(damaged, wire::RecordType::section_part, 2);
+  std::array<std::byte, wire::page_header_limit + 4 + 20> compressed{};
+  auto length = wire::encode_page_header(compressed.data(), wire::PageKind::compressed, 0, false, "ram");
+  length += wire::encode_payload_length(compressed.data() + length, wire::PageKind::compressed, 20);
+  damaged.bytes(std::span(compressed).first(length + 20));
   const Case cases[] = {
+      {damaged, "compressed page: damaged data"},
       {page(0, 1, "other"), "RAM block 'other' does not exist here"},
       {page(kPages, 1), "offset"},
       {page(0, 1, "ram", wire::PageKind::xbzrle), "in a way that postcopy does not know"},

@@ -179,7 +179,8 @@ class Move:
             self.destination.write(number * PAGE, page(number, self.generation[number]))
 
     def begin_to_touch(self, count):
-        """The guest reads and writes pages, and stands still at the first that is missing. Nobody waits for it."""
+        """The guest reads and writes pages, and stands still at the first that is missing. Nobody waits for it:
+        few enough that the requests fit into the socket."""
         for number in self.some(count) if self.destination.speaks_qtest else ():
             expected = None
             if self.random.random() < 0.5:

@@ -243,7 +243,7 @@ Result<> PostcopyReceiver::resume() {
 
 /// Of one of the channels.
 Result<> PostcopyReceiver::end_of_stream() {
-  if (!main_ended_ || urgent_in_) return {};
+  if (!main_ended_ || urgent_in_ || urgent_awaited_) return {};
   if (!parts_.missing.none())
     return fail("The source ends the stream, and {} pages have not come", parts_.missing.count());
   phase_ = Phase::ended;
@@ -272,15 +272,17 @@ void PostcopyReceiver::connect(std::unique_ptr<channel::Channel> channel) {
   phase_ = Phase::recovering;
   source_is_known_ = !parts_.token;
   main_ended_ = false;
+  urgent_awaited_ = parts_.preempt;
   stream_.restart();
   faults_.forget_block();
   out_.clear();
   prepare_channel();
 }
 
-/// The second connection that comes is the urgent one; more are not expected, nor is one at any other time.
+/// The second connection that comes is the urgent one, even if it comes after the source has resumed: who
+/// accepts may be slower than who reads. More are not expected, nor is one at any other time.
 void PostcopyReceiver::connect_urgent(std::unique_ptr<channel::Channel> channel) {
-  if (!parts_.preempt || phase_ != Phase::recovering || urgent_in_) {
+  if (!std::exchange(urgent_awaited_, false)) {
     log::warn("a connection from {} is not expected: it is closed", channel->peer());
     return;
   }
@@ -302,6 +304,7 @@ void PostcopyReceiver::lose(const Error& why) {
                       .explain());
   in_.reset();
   urgent_in_.reset();
+  urgent_awaited_ = false;
   out_.clear();
   for (ChannelSlot* slot : {&parts_.channel, &parts_.urgent_channel}) {
     slot->shutdown();

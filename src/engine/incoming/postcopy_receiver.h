@@ -115,7 +115,8 @@ class PostcopyReceiver {
   Output out_;       ///< not written yet
   Output requests_;  ///< of the faults that were just taken
   Phase phase_ = Phase::pages;
-  bool main_ended_ = false;  ///< the source has sent everything on the main channel
+  bool urgent_awaited_ = false;  ///< the source's second connection has not come yet
+  bool main_ended_ = false;      ///< the source has sent everything on the main channel
   bool readable_ = false;
   bool urgent_readable_ = false;
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none

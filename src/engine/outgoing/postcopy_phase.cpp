@@ -29,7 +29,7 @@ constexpr std::uint64_t kBackgroundPages = 8;
 /// than this is worth.
 constexpr Nanoseconds kStayAwake = 100us;
 
-Nanoseconds patience_of(const OutgoingSession& session) {
+Milliseconds patience_of(const OutgoingSession& session) {
   return Milliseconds(session.context.settings.postcopy_timeout_ms());
 }
 
@@ -41,8 +41,8 @@ PostcopyPhase::PostcopyPhase(OutgoingSession& session)
 // ---- the hand-over
 
 Result<> PostcopyPhase::switch_over() {
+  GODWIT_TRY(let_it_catch_up());
   session_.stopped_at = session_.context.clock.now();
-  session_.channel.get()->set_patience(Milliseconds(session_.context.settings.postcopy_timeout_ms()));
   GODWIT_TRY(stop_guest());
   GODWIT_TRY(session_.synchronize());
   pages_.emplace(session_.context.guest.ram_blocks(), session_.ram.hand_over_rest(), session_.statistics.ram,
@@ -55,9 +55,34 @@ Result<> PostcopyPhase::switch_over() {
   // drop.
   GODWIT_TRY(session_.return_path->wait_for_pong(kPingBeforePackage));
   session_.peer_is_godwit = session_.return_path->peer_is_godwit();
+  if (session_.has(Capability::multifd) && !session_.peer_is_godwit)
+    return fail(
+        Error("Postcopy of a migration with multifd only goes to a Godwit: a destination of QEMU 7.2 aborts "
+              "when it has all pages, and the guest is lost")
+            .advise("turn multifd off on both sides"));
   GODWIT_TRY(send_package());
   session_.statistics.downtime_ms = to_ms(session_.context.clock.now() - session_.stopped_at);
   return {};
+}
+
+/// What the socket still holds is not to be loaded while the guest stands still. Not asked of a peer that has
+/// not said yet that it is a Godwit.
+Result<> PostcopyPhase::let_it_catch_up() {
+  ReturnPath& in = *session_.return_path;
+  session_.channel.get()->set_patience(patience_of(session_));
+  while (!in.peer_is_godwit()) {
+    pollfd entry{session_.channel.get()->read_descriptor(), POLLIN, 0};
+    GODWIT_ASSIGN(const bool ready, channel::wait_for_any({&entry, 1}, std::chrono::steady_clock::now()));
+    if (!in.has_bytes() && !ready) return {};
+    GODWIT_ASSIGN(const wire::ReturnMessage message, in.next());
+    if (std::holds_alternative<wire::Shut>(message))
+      return fail("The destination could not load the guest and says so on the return path");
+    if (!std::holds_alternative<wire::Pong>(message))
+      return fail("return path: {} is not expected in precopy", wire::name_of(message));
+  }
+  wire::encode_command(session_.out->pending(), wire::Ping{heartbeat});
+  GODWIT_TRY(session_.out->flush());
+  return in.wait_for_pong(heartbeat);
 }
 
 Result<> PostcopyPhase::stop_guest() {
@@ -218,7 +243,7 @@ Result<> PostcopyPhase::end_stream() {
 Result<> PostcopyPhase::beat() {
   if (!session_.peer_is_godwit) return {};
   const Nanoseconds now = session_.context.clock.now();
-  const Nanoseconds patience = patience_of(session_);
+  const Milliseconds patience = patience_of(session_);
   if (patience.count() > 0 && now - heard_at_ > patience)
     return fail("The destination has not answered for {} ms", to_ms(now - heard_at_));
   const bool idle = now - wrote_at_ >= heartbeat_interval || now - heard_at_ >= heartbeat_interval;

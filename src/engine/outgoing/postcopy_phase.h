@@ -41,6 +41,7 @@ class PostcopyPhase {
 
   Result<> send_pages();
   void hear_last_words();
+  Result<> let_it_catch_up();
   Result<> stop_guest();
   Result<> send_package();
   Result<> hear();

@@ -89,9 +89,9 @@ class Party final : public MigrationObserver {
 
   SimClock clock;
   Settings settings;
-  DirtyLimiter dirty_limiter{guest, clock};
   MigrationOptions options;
   SimGuest guest;
+  DirtyLimiter dirty_limiter{guest, clock};
   StatusMachine status;
   bool dead = false;
   std::unique_ptr<OutgoingMigration> outgoing;
