@@ -35,6 +35,7 @@ class OpaqueSection final : public DeviceSection {
       : identity_{.name = std::move(name), .instance = 0, .version = version, .minimum_version = version},
         length_(length) {}
   const Identity& identity() const override { return identity_; }
+  bool is_optional() const override { return true; }  // sample 07 has none
   Result<> save(Output& out, std::string&) override {
     out.zeros(length_);
     return {};

@@ -40,7 +40,6 @@ enum class Probe : std::uint8_t {
   destination_paused,
   broken_in_recovery,
   asked_again,             ///< after a break: pages that the guest still waits for
-  untouched_page_faulted,  ///< nobody ever wrote there: zeros, without asking
   count
 };
 
@@ -71,7 +70,6 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "destination_paused",
                                                    "broken_in_recovery",
                                                    "asked_again",
-                                                   "untouched_page_faulted"};
 static_assert(std::size(probe_names) == static_cast<std::size_t>(Probe::count));
 
 inline std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Probe::count)> probe_hits{};

@@ -1,10 +1,13 @@
 #include "channel/tls/tls_listener.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <list>
 #include <mutex>
 #include <optional>
+#include <sys/socket.h>
 #include <thread>
 #include <utility>
 
@@ -17,6 +20,9 @@ namespace {
 
 /// More channels than any migration has.
 constexpr std::size_t most_ready = 300;
+
+/// What a handshake takes.
+constexpr std::chrono::milliseconds honest_time{10};
 
 class TlsListener final : public Listener {
  public:
@@ -89,9 +95,7 @@ class TlsListener final : public Listener {
       }
       forget_finished();
       if (handshakes_.size() >= most_handshakes) {
-        // The oldest: an honest one takes milliseconds.
-        handshakes_.front().interrupt.interrupt();
-        changed_.wait(lock, [this] { return closed_ || handshakes_.front().done; });
+        make_room(lock);
         if (closed_) return;
         forget_finished();
       }
@@ -105,6 +109,26 @@ class TlsListener final : public Listener {
 
   void forget_finished() {
     handshakes_.remove_if([](const Handshake& each) { return each.done; });
+  }
+
+  /// An honest one takes milliseconds, so that the oldest is none. One that has sent something, and waits for
+  /// its thread, goes last.
+  void make_room(std::unique_lock<std::mutex>& lock) {
+    const auto has_room = [this] {
+      return closed_ || std::ranges::any_of(handshakes_, [](const Handshake& each) { return each.done; });
+    };
+    if (changed_.wait_for(lock, honest_time, has_room)) return;
+    auto victim = std::ranges::find_if(
+        handshakes_, [](const Handshake& each) { return each.server || !has_sent(*each.transport); });
+    if (victim == handshakes_.end()) victim = handshakes_.begin();
+    victim->interrupt.interrupt();
+    changed_.notify_all();
+    changed_.wait(lock, has_room);
+  }
+
+  static bool has_sent(const Channel& transport) {
+    char first = 0;
+    return ::recv(transport.read_descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
   }
 
   void shake_hands(Handshake& mine) {
@@ -122,7 +146,11 @@ class TlsListener final : public Listener {
   void await_plain(Handshake& mine) {
     const Opening opening = opening_();
     auto shown = await_opening(*mine.transport, opening, mine.interrupt);
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // It may be the second one of a source whose first one is still looked at.
+    if (!shown && opening.another_follows_silently)
+      changed_.wait_for(lock, opening_patience,
+                        [&] { return closed_ || mine.silent || mine.interrupt.interrupted(); });
     if (shown || mine.silent) {
       admit(std::move(mine.transport));
       if (shown && opening.another_follows_silently) let_one_be_silent(mine.number);

@@ -17,7 +17,6 @@ Result<std::size_t> FaultHandler::take(Output& requests) {
   for (const memory::MissingPage& fault : faults) {
     if (!missing_.contains(fault.block, fault.offset)) {
       // Nobody ever wrote there, or it has just been placed.
-      reached(Probe::untouched_page_faulted);
       GODWIT_TRY(memory_.place_zeros(fault.block, fault.offset));
       continue;
     }

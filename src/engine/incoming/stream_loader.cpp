@@ -134,10 +134,11 @@ Result<bool> StreamLoader::execute(const wire::Command& command, Input& in) {
     if (in_package_ && ram_id_ && std::holds_alternative<wire::PostcopyListen>(command)) {
       ram_.stop_reading_ahead();
       GODWIT_TRY(postcopy_->listen(*ram_id_));
+      listens_ = true;
       return true;
     }
     if (in_package_ && std::holds_alternative<wire::PostcopyRun>(command)) {
-      GODWIT_TRY(check_all_loaded(guest_, loaded_, in.offset()));
+      if (listens_) GODWIT_TRY(check_all_loaded(guest_, loaded_, in.offset()));
       GODWIT_TRY(postcopy_->run());
       if (unanswered_ping_) GODWIT_TRY(reply_(wire::Pong{*unanswered_ping_}));
       return false;

@@ -63,6 +63,7 @@ class StreamLoader {
   LoadedState loaded_;
   PostcopyTarget* postcopy_;
   bool in_package_ = false;
+  bool listens_ = false;
   std::optional<std::uint32_t> unanswered_ping_{};  ///< of the package
   bool return_path_open_ = false;
 };

@@ -78,6 +78,7 @@ class Run {
   void begin() {
     auto ends = new_wire();
     round_ = 0;
+    static_cast<void>(world_.take_stuck());  // of an attempt before
     source_->forget_pauses();
     destination_->listen(std::move(ends.destination));
     source_->send(std::move(ends.source));
@@ -152,18 +153,18 @@ class Run {
   void end_silence(unsigned before) {
     switch (before == 0 ? wire_->ending() : Ending::give_up) {
       case Ending::release:
-        wire_->release();
-        if (wire_->is_silent()) wire_->cut(true);
-        return;
+        break;
       case Ending::cancel:
         perform(Fault::cancel);
-        return wire_->release();
+        return wire_->release();  // a cancelled source ends by itself
       case Ending::pause:
-        perform(Fault::pause_source);
-        return wire_->release();
+        perform(Fault::pause_source);  // in precopy there is nothing to pause
+        break;
       default:
         return wire_->cut(true);
     }
+    wire_->release();
+    if (wire_->is_silent()) wire_->cut(true);
   }
 
   // ---- what must hold
