@@ -39,7 +39,7 @@ enum class Probe : std::uint8_t {
   package_refused,
   destination_paused,
   broken_in_recovery,
-  asked_again,             ///< after a break: pages that the guest still waits for
+  asked_again,  ///< after a break: pages that the guest still waits for
   count
 };
 
@@ -69,7 +69,7 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "package_refused",
                                                    "destination_paused",
                                                    "broken_in_recovery",
-                                                   "asked_again",
+                                                   "asked_again"};
 static_assert(std::size(probe_names) == static_cast<std::size_t>(Probe::count));
 
 inline std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Probe::count)> probe_hits{};
