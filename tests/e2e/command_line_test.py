@@ -167,7 +167,7 @@ class Channels(unittest.TestCase):
             machine.qmp.command("migrate-incoming", uri="unix:" + machine.path("mig"), exit_on_error=False)
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.connect(machine.path("mig"))
-                peer.sendall(b"this is no migration stream at all, not even a header")
+                peer.sendall(b"QEVM\0\0\0\3this has a header, and is no migration stream otherwise")
                 machine.qmp.wait("failed")
             info = machine.qmp.command("query-migrate")
             self.assertEqual(info["status"], "failed")

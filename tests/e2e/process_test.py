@@ -124,10 +124,22 @@ class Ending(unittest.TestCase):
         with Godwit(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
             peer = socket.socket(socket.AF_UNIX)
             peer.connect(m.path("mig"))
-            peer.sendall(b"this is no migration stream at all, not even a header")
+            peer.sendall(b"QEVM\0\0\0\3this has a header, and is no migration stream otherwise")
             self.assertEqual(m.wait_exit(), 1)
             self.assertIn("load of migration failed", m.stderr())
             peer.close()
+
+    def test_a_stranger_on_the_incoming_port_ends_nothing(self):
+        with Godwit(*NONE, "-m", "4M", "-incoming", "unix:@DIR@/mig") as m:
+            for said in (b"", b"GET / HTTP/1.1\r\n\r\n"):
+                with socket.socket(socket.AF_UNIX) as peer:
+                    peer.connect(m.path("mig"))
+                    peer.sendall(said)
+            with Godwit(*NONE, "-m", "4M") as source:
+                source.qmp.capabilities(events=True)
+                source.qmp.command("migrate", uri="unix:" + m.path("mig"))
+                source.qmp.wait("completed")
+                m.qmp.wait("RESUME")
 
     def test_the_process_stays_in_the_foreground(self):
         shell = subprocess.Popen(["/bin/sh", "-c", "exec %s %s -S" % (GODWIT, " ".join(NONE))],
