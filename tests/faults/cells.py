@@ -77,10 +77,8 @@ class Cell:
         if self.scenario == "precopy":
             # Nobody answers: what fits into the buffers of the sockets is sent, and out of the source's hands.
             if self.step in EARLY:
-                # With multifd the main channel carries next to nothing, and all of it may be on its way; so may this
-                # small guest as a whole over tcp, whose buffers take several MiB.
-                in_buffers = self.fault == "half-open" or self.lane == "multifd" or self.transport == "tcp"
-                return {S, N} if in_buffers else {S}
+                # With multifd the main channel carries next to nothing, and all of it may be on its way.
+                return {S, N} if self.fault == "half-open" or self.lane == "multifd" else {S}
             return {D} if self.step == "behind eof" else {S, N}
         if ours:
             return {S}

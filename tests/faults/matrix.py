@@ -28,7 +28,8 @@ from cells import BYTE, D, LOST, N, OF_PROCESSES, S, STEPS, all_cells, short_cel
 from vm_process import Failure, Godwit
 
 MIB = 1 << 20
-SIZE = 4 * MIB
+# Of a guest. Without a return path more than the buffers of the sockets hold: what fits is out of the source's hands.
+SIZE = {"precopy": 32 * MIB, "answered": 4 * MIB, "postcopy": 4 * MIB}
 FINAL = ("completed", "failed", "cancelled")
 CANCEL_S = 1.0
 
@@ -52,17 +53,17 @@ class Attempt:
     # ---- machines
 
     def start(self, name, *extra):
-        path = "%s/%s.ram" % (self.directory, name)
+        path, size = "%s/%s.ram" % (self.directory, name), SIZE[self.cell.scenario]
         with open(path, "wb") as f:
             if name == "source":
                 generator = random.Random(1)
-                for page in range(SIZE // 4096):
+                for page in range(size // 4096):
                     f.write(bytes(4096) if page % 5 == 0 else generator.randbytes(64) * 64)
             else:
-                f.truncate(SIZE)
-        vm = Godwit("-machine", "none,memory-backend=m0", "-m", "4M", "-object",
-                    "memory-backend-file,id=m0,size=4M,mem-path=%s,share=on" % path, *extra, directory=self.directory,
-                    qtest=False)
+                f.truncate(size)
+        vm = Godwit("-machine", "none,memory-backend=m0", "-m", "%dM" % (size // MIB), "-object",
+                    "memory-backend-file,id=m0,size=%d,mem-path=%s,share=on" % (size, path), *extra,
+                    directory=self.directory, qtest=False)
         vm.ram = path
         self.machines.append(vm)
         if name == "source":
