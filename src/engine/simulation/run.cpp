@@ -70,7 +70,6 @@ class Run {
     std::vector<Trigger> triggers;
     if (connections_ < plan_.connections.size()) triggers = plan_.connections[connections_];
     ++connections_;
-    may_fall_silent_ = !triggers.empty();
     auto ends = Wire::make(world_, {&source_->clock, &destination_->clock}, std::move(triggers));
     wire_ = ends.wire;
     return ends;
@@ -106,8 +105,7 @@ class Run {
       const bool source_rests = rests(*source_);
       const bool destination_rests = rests(*destination_);
       if (source_rests && destination_rests) break;
-      // Where nothing goes wrong, a silence is a slow machine's.
-      if (world_.take_stuck() && may_fall_silent_) end_silence(silences++);
+      if (world_.take_stuck()) end_silence(silences++);
       if ((source_rests || destination_rests) && wire_->is_silent()) wire_->cut(true);
       if (!world_.wait(kGiveUp) && (source_rests || destination_rests)) wire_->cut(true);
       if (std::chrono::steady_clock::now() > deadline) throw Hang{};
@@ -123,6 +121,7 @@ class Run {
   /// refuse it.
   bool rests(const Party& party) const {
     if (party.dead || is_final(party.status.status())) return true;
+    if (party.status.status() == Status::cancelling) return false;  // it was paused, and is about to end
     return party.pauses() > round_ && (&party == source_.get() || world_.has_run(party.guest.host()));
   }
 
@@ -272,7 +271,6 @@ class Run {
   std::shared_ptr<Wire> wire_;
   std::size_t connections_ = 0;
   unsigned round_ = 0;
-  bool may_fall_silent_ = false;  ///< a fault is planned for the connection
   std::array<unsigned, static_cast<std::size_t>(Fault::count)> happened_{};
 };
 
