@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "channel/address.h"
 #include "channel/channel_input.h"
+#include "channel/listener.h"
 #include "engine/device_state.h"
 #include "wire/header.h"
 #include "wire/record.h"
@@ -64,36 +65,6 @@ Result<> load_device_state_file(Guest& guest, const MigrationOptions& options, c
     GODWIT_TRY(load_device(guest, header, in, loaded));
     if (options.send_section_footer) GODWIT_TRY(wire::decode_footer(in, header.id));
   }
-}
-
-schema::SocketAddress to_schema(const channel::ListeningAddress& address) {
-  using Type = channel::ListeningAddress::Type;
-  schema::SocketAddress out;
-  switch (address.type) {
-    case Type::inet: {
-      schema::InetSocketAddress inet;
-      inet.host = address.host;
-      inet.port = address.port;
-      if (address.ipv4) inet.ipv4 = true;
-      if (address.ipv6) inet.ipv6 = true;
-      out.u = std::move(inet);
-      break;
-    }
-    case Type::unix: {
-      schema::UnixSocketAddress path;
-      path.path = address.path;
-      out.u = std::move(path);
-      break;
-    }
-    case Type::vsock: {
-      schema::VsockSocketAddress vsock;
-      vsock.cid = address.cid;
-      vsock.port = address.port;
-      out.u = std::move(vsock);
-      break;
-    }
-  }
-  return out;
 }
 
 }  // namespace godwit::engine

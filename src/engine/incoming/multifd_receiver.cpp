@@ -38,14 +38,29 @@ void MultifdReceiver::close() noexcept {
   shutdown();
   for (const auto& connection : connections_)
     if (connection->thread.joinable()) connection->thread.join();
+  if (arrivals_.joinable()) arrivals_.join();
 }
 
 void MultifdReceiver::add(std::unique_ptr<channel::Channel> connection) {
   std::lock_guard lock(mutex_);
   if (stopped_) return;
+  if (connections_.empty())
+    arrivals_ = start_thread("multifd-wait", [this](std::stop_token) { watch_arrivals(); });
   Connection& added = *connections_.emplace_back(std::make_unique<Connection>(std::move(connection)));
   added.thread = start_thread(fmt::format("multifd-recv-{}", connections_.size() - 1),
                               [this, &added](std::stop_token) { run(added); });
+}
+
+/// A source that vanishes before it has opened all of them would be waited for without end.
+void MultifdReceiver::watch_arrivals() {
+  std::unique_lock lock(mutex_);
+  if (changed_.wait_for(lock, expectation_.patience,
+                        [this] { return stopped_ || introduced_ == connections(); }))
+    return;
+  Error error(fmt::format("{} of {} connections have come within {} ms", introduced_, connections(),
+                          expectation_.patience.count()));
+  lock.unlock();
+  fail_all(std::move(error).advise("set the same multifd-channels on both sides"));
 }
 
 void MultifdReceiver::run(Connection& connection) {

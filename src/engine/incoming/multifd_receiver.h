@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,8 @@ struct MultifdExpectation {
   unsigned channels = 2;
   wire::MultifdMethod method = wire::MultifdMethod::none;
   Uuid uuid{};  ///< zeros: the guest has none
+  /// How long the others may take after the first one: a source opens them at once.
+  std::chrono::milliseconds patience{10'000};
 };
 
 /// The incoming thread adds connections and loads the main channel; shutdown() is for any thread. The first
@@ -78,6 +81,7 @@ class MultifdReceiver {
  private:
   struct Connection;
 
+  void watch_arrivals();
   void run(Connection& connection);
   Result<bool> introduce(Connection& connection);
   Result<> receive(Connection& connection);
@@ -101,6 +105,7 @@ class MultifdReceiver {
   std::atomic<bool> no_more_pages_{false};  ///< also read without the lock
   bool stopped_ = false;
   std::optional<Error> error_;
+  std::jthread arrivals_;  ///< from the first connection until all are there
 };
 
 }  // namespace godwit::engine

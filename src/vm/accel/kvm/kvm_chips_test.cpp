@@ -3,32 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include "vm/accel/kvm/kvm_accelerator.h"
-#include "vm/testing/machine_rig.h"
+#include "vm/testing/kvm_rig.h"
 
 namespace godwit::vm {
 namespace {
 
-struct NoBus final : Bus {
-  std::uint32_t read_port(std::uint16_t, unsigned) override { return 0; }
-  void write_port(std::uint16_t, unsigned, std::uint32_t) override {}
-  void read_memory(std::uint64_t, std::span<std::byte>) override {}
-  void write_memory(std::uint64_t, std::span<const std::byte>) override {}
-};
-
 constexpr std::int64_t second = 1'000'000'000;
 
-class KvmChipsTest : public ::testing::Test {
+class KvmChipsTest : public testing::KvmVcpuRig {
  protected:
   void SetUp() override {
-    if (!testing::has_kvm()) GTEST_SKIP() << "/dev/kvm cannot be used";
-    auto accelerator =
-        KvmAccelerator::open({.dirty_ring_size = 0, .cpu_model = {}, .interrupt_controllers = true});
-    ASSERT_TRUE(accelerator) << accelerator.error().what();
-    accelerator_ = std::move(*accelerator);
-    auto vcpu = accelerator_->create_vcpu(0, bus_);
-    ASSERT_TRUE(vcpu) << vcpu.error().what();
-    vcpu_ = std::move(*vcpu);
+    KvmVcpuRig::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
     auto chips = accelerator_->create_chips({.clock = clock_});
     ASSERT_TRUE(chips) << chips.error().what();
     chips_ = std::move(*chips);
@@ -47,11 +33,8 @@ class KvmChipsTest : public ::testing::Test {
     return state;
   }
 
-  NoBus bus_;
   VirtualClock host_;  // stands still, the kernel's clock does not
   GuestClock clock_{host_};
-  std::unique_ptr<KvmAccelerator> accelerator_;
-  std::unique_ptr<Vcpu> vcpu_;
   std::unique_ptr<InterruptChips> chips_;
 };
 
