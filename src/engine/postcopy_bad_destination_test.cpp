@@ -123,6 +123,25 @@ TEST_F(LyingDestination, MayAskTwiceAndForPagesThatWereSent) {
   EXPECT_EQ(source.migration.info().ram->normal, kPages);
 }
 
+TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
+  Source source;
+  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  const auto peer = listener_.accept();
+  source.recorder.wait_for("active");
+  peer->send(wire::Pong{hello_answer});
+  ASSERT_TRUE(source.migration.start_postcopy().has_value());
+  EXPECT_TRUE(peer->wait_for(wire::Ping{heartbeat}));
+  peer->send(wire::Pong{heartbeat});
+  EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+  peer->send(wire::Pong{2});
+  peer->send(wire::Pong{package_arrived});
+  EXPECT_TRUE(peer->wait_for(wire::PostcopyRun{}));
+  peer->send(wire::Pong{3});
+  peer->send(wire::Shut{1});
+  source.recorder.wait_for("postcopy-paused");
+  EXPECT_EQ(source.guest.run_state(), RunState::finish_migrate);
+}
+
 TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
   Source source;
   ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());

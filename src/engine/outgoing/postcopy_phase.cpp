@@ -142,7 +142,7 @@ Result<> PostcopyPhase::serve() {
 /// still to be read.
 void PostcopyPhase::hear_last_words() {
   ReturnPath& in = *session_.return_path;
-  while (!session_.ownership.may_run_here()) {
+  while (session_.ownership.owner() == Owner::unknown) {
     pollfd entry{session_.channel.get()->read_descriptor(), POLLIN, 0};
     const auto ready = channel::wait_for_any({&entry, 1}, std::chrono::steady_clock::now());
     if (!in.has_bytes() && !(ready && *ready)) return;
@@ -303,8 +303,9 @@ Result<> PostcopyPhase::hear_verdict(std::uint32_t status) {
     completed_ = true;
     return {};
   }
-  // A Godwit says this when it does not run the guest and never did.
-  if (session_.peer_is_godwit) {
+  // A Godwit says this when it does not run the guest and never did. One that has said before that the guest
+  // runs contradicts itself: the guest stays there.
+  if (session_.peer_is_godwit && session_.ownership.owner() == Owner::unknown) {
     reached(Probe::refused_package);
     session_.ownership.take_back();
   }
