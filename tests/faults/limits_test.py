@@ -1,4 +1,5 @@
 """Limits that hold over many faults: nothing leaks, a cancel acts within a second, a dead host is noticed within ten."""
+import contextlib
 import os
 import shutil
 import socket
@@ -154,11 +155,17 @@ class Limits(unittest.TestCase):
             source.qmp.wait("active")
             self.cancel(source, "active")
             silent.accept()[0].close()
-        # setup: a host that does not answer at all.
+        # setup: a host that does not answer, since its queue of connections is full.
         source.qmp.events.clear()
-        source.qmp.command("migrate", uri="tcp:192.0.2.1:4444")
-        source.qmp.wait("setup")
-        if source.qmp.command("query-migrate")["status"] == "setup":
+        with socket.socket() as full, contextlib.ExitStack() as queue:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(3):
+                waiting = queue.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            source.qmp.command("migrate", uri="tcp:127.0.0.1:%d" % full.getsockname()[1])
+            source.qmp.wait("setup")
             self.cancel(source, "setup")
         # At each place of the switchover, with the wire still.
         for step, direction in (("last pages", "to destination"), ("device", "to destination"), ("last sign", "to source"),
