@@ -55,7 +55,9 @@ void notice_dead_host(int socket, std::chrono::milliseconds patience) {
   set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, probes);
   set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE,
              static_cast<int>(std::max<std::int64_t>(1, whole_seconds - probes * interval)));
-  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(patience.count()));
+  // The kernel looks whether the time is over when it sends a probe: the last look is in time.
+  const auto before_the_last_probe = std::max(patience / 2, patience - std::chrono::seconds(interval));
+  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(before_the_last_probe.count()));
 }
 
 void tune(int socket) {

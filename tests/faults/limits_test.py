@@ -17,8 +17,7 @@ from vm_process import Godwit
 
 ATTEMPTS = int(os.environ.get("GODWIT_FAILED_ATTEMPTS", "1000"))
 MIB = 1 << 20
-# A timeout of 10 s is noticed by the kernel with its next probe, up to 2 s later.
-DEAD_PEER_S = 12.5
+DEAD_PEER_S = 10
 
 
 def resources(vm):
