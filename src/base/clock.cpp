@@ -3,10 +3,9 @@
 namespace godwit {
 
 void Event::set() {
-  {
-    std::lock_guard lock(mutex_);
-    set_ = true;
-  }
+  // With the lock held: who waits may end the event's life as soon as it sees that it is set.
+  std::lock_guard lock(mutex_);
+  set_ = true;
   changed_.notify_all();
 }
 
