@@ -272,15 +272,22 @@ TEST(RamLoader, LeavesNoTraceOfWhatCameOtherwise) {
   EXPECT_GT(loaded.given_back, 0U);
 }
 
-TEST(RamLoader, NoticesAnEndBetweenTwoPages) {
+TEST(RamLoader, NoticesAnEndBetweenTwoPagesAndInAHeader) {
   for (const std::uint64_t pages : {100, 101, 399}) {
     Writer writer(5);
     writer.setup();
     writer.run(0, 0, pages);
-    const Bytes stream = writer.take();
-    const auto loaded = load(stream, stream.size(), 5, 512 * 1024);
-    EXPECT_THAT(loaded.outcome.error, ::testing::HasSubstr("offset"));
-    EXPECT_EQ(loaded.outcome.offset, stream.size());
+    const std::size_t end = writer.take().size();
+    writer.normal(0, pages);
+    for (const std::size_t piece : {std::size_t{1000}, end, end + page_size}) {
+      for (std::size_t of_header = 0; of_header <= 8; ++of_header) {
+        Bytes stream = writer.take();
+        stream.resize(end + of_header);
+        const auto loaded = load(stream, piece, 5, 512 * 1024);
+        EXPECT_THAT(loaded.outcome.error, ::testing::HasSubstr("offset"));
+        EXPECT_LE(loaded.outcome.offset, stream.size());
+      }
+    }
   }
 }
 

@@ -68,8 +68,8 @@ Result<> RunReader::read(Input& in, std::span<std::byte> body, const RamBlock& b
     const iovec& rest = parts_[first_part_];
     return in.read({static_cast<std::byte*>(rest.iov_base), rest.iov_len});
   }
-  // Between two pages it ends too early as well, and who asked would ask again.
-  if (ended) GODWIT_TRY(in.need(1));
+  // Between two pages and in a header it ends too early as well, and who asked would ask again.
+  if (ended) GODWIT_TRY(in.need(in.buffered() + 1));
   return {};
 }
 
