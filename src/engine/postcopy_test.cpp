@@ -69,6 +69,30 @@ class PostcopyTest : public ::testing::Test {
                                                                               : RunState::paused));
   }
 
+  /// Each side in turn cuts the connection.
+  void cut(Host& source, Host& destination, int round) {
+    ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
+    source.recorder.wait_for("postcopy-paused", round);
+    destination.recorder.wait_for("postcopy-paused", round);
+  }
+  void resume(Host& source, Host& destination, int round, const std::string& name) {
+    ASSERT_TRUE(source.migrate("unix:" + path(name), true).has_value());
+    source.recorder.wait_for("postcopy-active", round + 1);
+    destination.recorder.wait_for("postcopy-active", round + 1);
+  }
+  static void limit_postcopy(Host& source, std::uint64_t bytes_per_s) {
+    schema::MigrateSetParameters limit;
+    limit.max_postcopy_bandwidth = bytes_per_s;
+    set(source, limit);
+  }
+  /// Everything that is left, as fast as it goes.
+  static void finish(Host& source, Host& destination) {
+    limit_postcopy(source, 0);
+    source.recorder.wait_for("completed");
+    destination.recorder.wait_for("completed");
+    EXPECT_TRUE(source.guest.same_memory(destination.guest));
+  }
+
   std::string directory_;
 };
 
@@ -109,9 +133,7 @@ TEST_F(PostcopyTest, WhatIsAskedForComesBeforeTheRest) {
   Host source({{"ram", 4096}});
   Host destination({{"ram", 4096}}, RunState::inmigrate);
   prepare(source, destination);
-  schema::MigrateSetParameters slow;
-  slow.max_postcopy_bandwidth = 100'000;  // the rest would take minutes
-  set(source, slow);
+  limit_postcopy(source, 100'000);  // the rest would take minutes
   fill(source.guest);
   listen(destination, "m");
   go(source, destination, "m");
@@ -122,8 +144,7 @@ TEST_F(PostcopyTest, WhatIsAskedForComesBeforeTheRest) {
   EXPECT_EQ(info.status, postcopy_active);
   EXPECT_GE(info.ram->postcopy_requests, 90);
   EXPECT_GT(info.ram->remaining, 0);
-  slow.max_postcopy_bandwidth = 0;
-  set(source, slow);
+  limit_postcopy(source, 0);
   source.recorder.wait_for("completed");
   EXPECT_TRUE(source.guest.same_memory(destination.guest));
 }
@@ -198,9 +219,7 @@ TEST_F(PostcopyTest, WaitingVcpusAreMeasured) {
   fill(source.guest);
   CutProxy wire(path("wire"), path("m"));
   listen(destination, "m");
-  schema::MigrateSetParameters slow;
-  slow.max_postcopy_bandwidth = 4096;
-  set(source, slow);
+  limit_postcopy(source, 4096);
   go(source, destination, "wire");
   wire.stall();
   auto release = start_thread("release", [&](std::stop_token) {
@@ -210,8 +229,7 @@ TEST_F(PostcopyTest, WaitingVcpusAreMeasured) {
   });
   EXPECT_EQ(std::to_integer<int>(destination.guest.ram_blocks()[0].host[1000 * page_size]),
             (1000 * 7 + 1) & 0xff);
-  slow.max_postcopy_bandwidth = 0;
-  set(source, slow);
+  limit_postcopy(source, 0);
   destination.recorder.wait_for("completed");
   const auto info = destination.migration.info();
   EXPECT_GE(*info.postcopy_blocktime, 40u);
@@ -282,15 +300,12 @@ TEST_F(PostcopyTest, ItCannotBeCancelled) {
   Host source({{"ram", 1024}});
   Host destination({{"ram", 1024}}, RunState::inmigrate);
   prepare(source, destination);
-  schema::MigrateSetParameters slow;
-  slow.max_postcopy_bandwidth = 4096;
-  set(source, slow);
+  limit_postcopy(source, 4096);
   fill(source.guest);
   listen(destination, "m");
   go(source, destination, "m");
   EXPECT_EQ(source.migration.cancel().error().what(), "Postcopy migration in progress, cannot cancel.");
-  slow.max_postcopy_bandwidth = 0;
-  set(source, slow);
+  limit_postcopy(source, 0);
   source.recorder.wait_for("completed");
 }
 
@@ -298,17 +313,13 @@ TEST_F(PostcopyTest, APausedConnectionIsTakenUpAgain) {
   Host source({{"ram", 2048}});
   Host destination({{"ram", 2048}}, RunState::inmigrate);
   prepare(source, destination);
-  schema::MigrateSetParameters slow;
-  slow.max_postcopy_bandwidth = 400'000;
-  set(source, slow);
+  limit_postcopy(source, 400'000);
   fill(source.guest);
   listen(destination, "m");
   go(source, destination, "m");
   source.recorder.wait_for("postcopy-active");
   for (int round = 1; round <= 3; ++round) {
-    ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
-    source.recorder.wait_for("postcopy-paused", round);
-    destination.recorder.wait_for("postcopy-paused", round);
+    cut(source, destination, round);
     EXPECT_EQ(destination.guest.run_state(), RunState::running);
     EXPECT_EQ(source.guest.run_state(), RunState::finish_migrate);
     std::string name = "m";
@@ -317,15 +328,9 @@ TEST_F(PostcopyTest, APausedConnectionIsTakenUpAgain) {
       ASSERT_TRUE(destination.migration.recover("unix:" + path(name), destination.descriptors).has_value());
     }
     ASSERT_TRUE(source.migrate("unix:" + path("nobody"), true).has_value());  // fails, and changes nothing
-    ASSERT_TRUE(source.migrate("unix:" + path(name), true).has_value());
-    source.recorder.wait_for("postcopy-active", round + 1);
-    destination.recorder.wait_for("postcopy-active", round + 1);
+    resume(source, destination, round, name);
   }
-  slow.max_postcopy_bandwidth = 0;
-  set(source, slow);
-  source.recorder.wait_for("completed");
-  destination.recorder.wait_for("completed");
-  EXPECT_TRUE(source.guest.same_memory(destination.guest));
+  finish(source, destination);
 }
 
 TEST_F(PostcopyTest, WithPreemptWhatIsAskedForHasAConnectionOfItsOwn) {
@@ -339,9 +344,7 @@ TEST_F(PostcopyTest, WithPreemptWhatIsAskedForHasAConnectionOfItsOwn) {
     prepare(source, destination);
     source.set(Capability::postcopy_preempt);
     destination.set(Capability::postcopy_preempt);
-    schema::MigrateSetParameters slow;
-    slow.max_postcopy_bandwidth = 2'000'000;
-    set(source, slow);
+    limit_postcopy(source, 2'000'000);
     fill(source.guest);
     listen(destination, "m");
     go(source, destination, "m");
@@ -349,20 +352,12 @@ TEST_F(PostcopyTest, WithPreemptWhatIsAskedForHasAConnectionOfItsOwn) {
       EXPECT_EQ(std::to_integer<std::uint8_t>(destination.guest.ram_blocks()[1].host[page * page_size]),
                 static_cast<std::uint8_t>(page * 7 + 2));
     for (int round = 1; round <= 2; ++round) {
-      ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
-      source.recorder.wait_for("postcopy-paused", round);
-      destination.recorder.wait_for("postcopy-paused", round);
-      ASSERT_TRUE(source.migrate("unix:" + path("m"), true).has_value());
-      source.recorder.wait_for("postcopy-active", round + 1);
-      destination.recorder.wait_for("postcopy-active", round + 1);
+      cut(source, destination, round);
+      resume(source, destination, round, "m");
       EXPECT_EQ(std::to_integer<std::uint8_t>(destination.guest.ram_blocks()[1].host[1800 * page_size]),
                 static_cast<std::uint8_t>(1800 * 7 + 2));
     }
-    slow.max_postcopy_bandwidth = 0;
-    set(source, slow);
-    source.recorder.wait_for("completed");
-    destination.recorder.wait_for("completed");
-    EXPECT_TRUE(source.guest.same_memory(destination.guest));
+    finish(source, destination);
     const auto info = source.migration.info();
     EXPECT_GT(info.ram->postcopy_requests, 0);
   }
@@ -380,8 +375,8 @@ TEST_F(PostcopyTest, BeforeItPagesMayTakeAnyLane) {
     const bool small = lane == Capability::compress;  // a hundred bytes for a page
     schema::MigrateSetParameters slow;
     slow.max_bandwidth = small ? 100'000 : 8 * mib;
-    slow.max_postcopy_bandwidth = 2'000'000;
     set(source, slow);
+    limit_postcopy(source, 2'000'000);
     const std::string name(schema::to_string(lane));
     listen(destination, name);
     ASSERT_TRUE(source.migrate("unix:" + path(name)).has_value());
@@ -397,18 +392,10 @@ TEST_F(PostcopyTest, BeforeItPagesMayTakeAnyLane) {
     destination.recorder.wait_for("postcopy-active");
     EXPECT_TRUE(destination.guest.wait_for(RunState::running));
     for (int round = 1; round <= 2; ++round) {
-      ASSERT_TRUE((round % 2 ? source : destination).migration.pause().has_value());
-      source.recorder.wait_for("postcopy-paused", round);
-      destination.recorder.wait_for("postcopy-paused", round);
-      ASSERT_TRUE(source.migrate("unix:" + path(name), true).has_value());
-      source.recorder.wait_for("postcopy-active", round + 1);
-      destination.recorder.wait_for("postcopy-active", round + 1);
+      cut(source, destination, round);
+      resume(source, destination, round, name);
     }
-    slow.max_postcopy_bandwidth = 0;
-    set(source, slow);
-    source.recorder.wait_for("completed");
-    destination.recorder.wait_for("completed");
-    EXPECT_TRUE(source.guest.same_memory(destination.guest));
+    finish(source, destination);
   }
 }
 
