@@ -1,7 +1,6 @@
 // Who has the guest after each step of a postcopy, when the connection breaks there, or one side dies: the
 // table of docs/handover.md, cell by cell.
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
 #include <memory>
@@ -10,8 +9,7 @@
 
 #include "engine/device_state.h"
 #include "engine/testing/cut_proxy.h"
-#include "engine/testing/host.h"
-#include "memory/postcopy_memory.h"
+#include "engine/testing/postcopy_fixture.h"
 #include "wire/command.h"
 #include "wire/header.h"
 #include "wire/ram.h"
@@ -131,18 +129,11 @@ const Step kRecoverySteps[] = {
      Left::runs_at_destination},
 };
 
-class HandoverTest : public ::testing::Test {
+class HandoverTest : public testing::PostcopyFixture {
  protected:
-  HandoverTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~HandoverTest() override { std::filesystem::remove_all(directory_); }
   void SetUp() override {
-    const FakeGuest guest;
-    if (auto possible = memory::PostcopyMemory::check(guest.ram_blocks()); !possible)
-      GTEST_SKIP() << possible.error().explain();
-    begin();
+    PostcopyFixture::SetUp();
+    if (!IsSkipped()) begin();
   }
 
   void begin() {
@@ -156,9 +147,8 @@ class HandoverTest : public ::testing::Test {
     schema::MigrateSetParameters slow;
     slow.max_bandwidth = 1 << 20;
     ASSERT_TRUE(source_->migration.set_parameters(slow).has_value());
-    wire_.emplace(directory_ + "/wire", directory_ + "/m");
-    ASSERT_TRUE(
-        destination_->migration.incoming("unix:" + directory_ + "/m", destination_->descriptors).has_value());
+    wire_.emplace(directory_.file("wire"), directory_.file("m"));
+    ASSERT_TRUE(destination_->migration.incoming(directory_.uri("m"), destination_->descriptors).has_value());
   }
   void arm(const Place& place) {
     if (place.way == Place::Way::sent)
@@ -167,7 +157,7 @@ class HandoverTest : public ::testing::Test {
       wire_->cut_in_answered(place.pattern, place.count);
   }
   void migrate(bool postcopy = true) {
-    ASSERT_TRUE(source_->migrate("unix:" + directory_ + "/wire").has_value());
+    ASSERT_TRUE(source_->migrate(directory_.uri("wire")).has_value());
     if (!postcopy) return;
     ASSERT_TRUE(source_->migration.start_postcopy().has_value());
   }
@@ -197,14 +187,13 @@ class HandoverTest : public ::testing::Test {
   void expect_at_destination(const Step& step) {
     EXPECT_EQ(destination_->guest.run_state() == RunState::running, step.left == Left::runs_at_destination);
   }
-  void recover() { ASSERT_TRUE(source_->migrate("unix:" + directory_ + "/wire", true).has_value()); }
+  void recover() { ASSERT_TRUE(source_->migrate(directory_.uri("wire"), true).has_value()); }
   void expect_whole() {
     source_->recorder.wait_for("completed");
     destination_->recorder.wait_for("completed");
     EXPECT_TRUE(source_->guest.same_memory(destination_->guest));
   }
 
-  std::string directory_;
   std::optional<Host> source_;
   std::optional<Host> destination_;
   std::optional<CutProxy> wire_;
@@ -238,7 +227,7 @@ TEST_F(HandoverTest, ADestinationThatDies) {
     if (step.left == Left::runs_at_source) {
       EXPECT_EQ(source_->migration.cancel().has_value(), true);
     } else {
-      EXPECT_EQ(source_->migrate("unix:" + directory_ + "/wire").error().what(),
+      EXPECT_EQ(source_->migrate(directory_.uri("wire")).error().what(),
                 "There's a migration process in progress");
     }
   }

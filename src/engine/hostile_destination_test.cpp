@@ -24,7 +24,6 @@ using testing::FakeGuest;
 using ::testing::HasSubstr;
 using testing::Host;
 using testing::must;
-using testing::SocketDirectory;
 using testing::Step;
 using Capability = schema::MigrationCapability;
 
@@ -237,7 +236,7 @@ class HostileDestination : public ::testing::TestWithParam<Cell> {
     EXPECT_EQ(destination.guest.run_state(), RunState::running);
   }
 
-  SocketDirectory directory_;
+  test::TemporaryDirectory directory_;
   Host source_{{{"ram", pages()}}};
   FakeGuest sink_{{{"ram", 1}}, RunState::inmigrate};
 };

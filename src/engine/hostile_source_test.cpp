@@ -23,7 +23,6 @@ using ::testing::HasSubstr;
 using testing::Host;
 using ::testing::IsEmpty;
 using testing::must;
-using testing::SocketDirectory;
 using testing::Step;
 
 struct Cell {
@@ -98,7 +97,7 @@ class HostileSource : public ::testing::TestWithParam<Cell> {
         channel::connect(must(channel::parse_address(uri, channel::Direction::outgoing)), none_, interrupt_));
   }
 
-  SocketDirectory directory_;
+  test::TemporaryDirectory directory_;
   Host good_{{{"ram", pages}}, RunState::running, {.send_description = false}};
   NoDescriptors none_;
   channel::Interrupt interrupt_;

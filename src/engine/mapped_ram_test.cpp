@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/testing/temporary_directory.h"
 #include "channel/channel_input.h"
 #include "channel/file_channel.h"
 #include "engine/incoming/mapped_ram_reader.h"
@@ -47,9 +48,7 @@ void PrintTo(const MappedCase& c, std::ostream* out) {
 class MappedRamTest : public ::testing::Test {
  protected:
   MappedRamTest() : source_(kBlocks), destination_(kBlocks, RunState::inmigrate) {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    path_ = directory_ + "/state";
+    path_ = directory_.file("state");
     std::uint32_t x = 1;
     for (const RamBlock& block : source_.guest.ram_blocks())
       for (std::uint64_t page = 0; page < block.pages(); ++page) {
@@ -63,7 +62,6 @@ class MappedRamTest : public ::testing::Test {
     parameters.max_bandwidth = 0;
     set(parameters);
   }
-  ~MappedRamTest() override { std::filesystem::remove_all(directory_); }
 
   template <typename Action>
     requires std::invocable<Action, Host&>
@@ -137,7 +135,7 @@ class MappedRamTest : public ::testing::Test {
 
   Host source_;
   Host destination_;
-  std::string directory_;
+  test::TemporaryDirectory directory_;
   std::string path_;
 };
 

@@ -1,5 +1,4 @@
 // Two engines, two guests without a VMM, a real socket between them.
-#include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +9,7 @@
 #include <godwit/migration.h>
 
 #include "base/system.h"
+#include "base/testing/temporary_directory.h"
 #include "engine/testing/host.h"
 
 namespace godwit::engine {
@@ -27,12 +27,7 @@ using ::testing::HasSubstr;
 
 class MigrationTest : public ::testing::Test {
  protected:
-  MigrationTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    uri_ = "unix:" + directory_ + "/m";
-  }
-  ~MigrationTest() override { std::filesystem::remove_all(directory_); }
+  MigrationTest() { uri_ = directory_.uri("m"); }
 
   static void fill(FakeGuest& guest, std::uint64_t stride = 3) {
     for (std::size_t b = 0; b < guest.ram_blocks().size(); ++b)
@@ -44,7 +39,7 @@ class MigrationTest : public ::testing::Test {
     ASSERT_TRUE(result.has_value()) << result.error().what();
   }
 
-  std::string directory_;
+  test::TemporaryDirectory directory_;
   std::string uri_;
 };
 
@@ -179,7 +174,8 @@ TEST_F(MigrationTest, ARefusedConnectionFailsLaterAndTheGuestRunsOn) {
   source.recorder.wait_for("failed");
   EXPECT_THAT(source.recorder.events(), ElementsAre("setup", "failed"));
   const auto info = source.migration.info();
-  EXPECT_EQ(*info.error_desc, "Failed to connect to '" + directory_ + "/m': No such file or directory");
+  EXPECT_EQ(*info.error_desc,
+            "Failed to connect to '" + directory_.file("m") + "': No such file or directory");
   EXPECT_TRUE(source.guest.history().empty());
 }
 
@@ -298,7 +294,7 @@ TEST_F(MigrationTest, TheBandwidthLimitIsKept) {
 TEST_F(MigrationTest, AGuestGoesThroughAFileAndBack) {
   Host source(kTwoBlocks);
   fill(source.guest);
-  const std::string file = "file:" + directory_ + "/state,offset=0x1000";
+  const std::string file = "file:" + directory_.file("state") + ",offset=0x1000";
   ASSERT_TRUE(source.migrate(file).has_value());
   source.recorder.wait_for("completed");
   Host destination(kTwoBlocks, RunState::inmigrate);
@@ -314,8 +310,8 @@ TEST_F(MigrationTest, IncomingCanBeTriedAgainUntilItSucceedsOnce) {
   Host destination({{"ram", 8}}, RunState::inmigrate);
   EXPECT_EQ(destination.migration.incoming("bogus", destination.descriptors).error().what(),
             "unknown migration protocol: bogus");
-  EXPECT_FALSE(
-      destination.migration.incoming("unix:" + directory_ + "/no/m", destination.descriptors).has_value());
+  EXPECT_FALSE(destination.migration.incoming("unix:" + directory_.path() + "/no/m", destination.descriptors)
+                   .has_value());
   listen(destination);
   EXPECT_EQ(destination.migration.incoming(uri_, destination.descriptors).error().what(),
             "The incoming migration has already been started");
@@ -344,7 +340,7 @@ TEST_F(MigrationTest, ASourceThatVanishesEndsTheDestination) {
 TEST_F(MigrationTest, DeviceStateCanBeSavedAndLoadedAlone) {
   Host source;
   source.guest.device.register_value = 4711;
-  const std::string path = directory_ + "/devices";
+  const std::string path = directory_.file("devices");
   ASSERT_TRUE(source.migration.save_device_state(path, true).has_value());
   EXPECT_THAT(source.guest.history(), ElementsAre(RunState::save_vm, RunState::running));
   Host other({{"ram", 8}}, RunState::paused);

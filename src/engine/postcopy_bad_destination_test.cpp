@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_directory.h"
 #include "engine/device_state.h"
 #include "engine/greeting.h"
 #include "engine/testing/bad_peer.h"
 #include "engine/testing/log_capture.h"
+#include "engine/testing/postcopy_fixture.h"
 #include "engine/testing/scripted_peer.h"
 #include "wire/header.h"
 #include "wire/ram.h"
@@ -16,12 +18,12 @@
 namespace godwit::engine {
 namespace {
 
-using testing::BadPeerTest;
 using testing::bytes;
 using testing::Host;
 using testing::kPages;
 using testing::kSize;
 using testing::LogCapture;
+using testing::PostcopyFixture;
 using testing::ScriptedListener;
 using testing::ScriptedPeer;
 using Capability = schema::MigrationCapability;
@@ -39,11 +41,11 @@ struct Source : Host {
   }
 };
 
-class LyingDestination : public BadPeerTest {
+class LyingDestination : public PostcopyFixture {
  protected:
   /// Until the guest has been handed over.
   std::unique_ptr<ScriptedPeer> start(Source& source) {
-    EXPECT_TRUE(source.migrate("unix:" + path("m")).has_value());
+    EXPECT_TRUE(source.migrate(directory_.uri("m")).has_value());
     auto peer = listener_.accept();
     source.recorder.wait_for("active");
     EXPECT_TRUE(source.migration.start_postcopy().has_value());
@@ -54,7 +56,7 @@ class LyingDestination : public BadPeerTest {
   }
   void SetUp() override {}
 
-  ScriptedListener listener_{path("m")};
+  ScriptedListener listener_{directory_.file("m")};
 };
 
 wire::PageRequest request(std::uint64_t start, std::uint32_t length,
@@ -125,7 +127,7 @@ TEST_F(LyingDestination, MayAskTwiceAndForPagesThatWereSent) {
 
 TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
   Source source;
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   const auto peer = listener_.accept();
   source.recorder.wait_for("active");
   peer->send(wire::Pong{hello_answer});
@@ -144,7 +146,7 @@ TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
 
 TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
   Source source;
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   auto peer = listener_.accept();
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
@@ -160,7 +162,7 @@ TEST_F(LyingDestination, ThatSaysNothingBeforeThePackageGivesTheGuestBack) {
   schema::MigrateSetParameters impatient;
   impatient.x_postcopy_timeout = 300;
   set(source, impatient);
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   auto peer = listener_.accept();
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
@@ -208,7 +210,7 @@ TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
     int pauses = 1;
     for (const Case& c : cases) {
       SCOPED_TRACE(c.reason);
-      ASSERT_TRUE(source.migrate("unix:" + path("m"), true).has_value());
+      ASSERT_TRUE(source.migrate(directory_.uri("m"), true).has_value());
       peer = listener_.accept();
       EXPECT_TRUE(peer->wait_for(wire::ReceivedBitmapRequest{"ram"}));
       c.answer(*peer);
@@ -216,7 +218,7 @@ TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
       EXPECT_EQ(source.guest.run_state(), RunState::finish_migrate);
     }
     // And then the right one.
-    ASSERT_TRUE(source.migrate("unix:" + path("m"), true).has_value());
+    ASSERT_TRUE(source.migrate(directory_.uri("m"), true).has_value());
     peer = listener_.accept();
     EXPECT_TRUE(peer->wait_for(wire::ReceivedBitmapRequest{"ram"}));
     peer->send(bitmap(kPages, 0));
@@ -235,7 +237,7 @@ TEST_F(LyingDestination, ThatSaysNothingWhenResumedIsGivenUp) {
   auto peer = start(source);
   peer->hang_up();
   source.recorder.wait_for("postcopy-paused");
-  ASSERT_TRUE(source.migrate("unix:" + path("m"), true).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m"), true).has_value());
   peer = listener_.accept();
   source.recorder.wait_for("postcopy-paused", 2);
 }

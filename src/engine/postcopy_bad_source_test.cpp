@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/testing/temporary_directory.h"
 #include "engine/device_state.h"
 #include "engine/greeting.h"
 #include "engine/testing/bad_peer.h"
 #include "engine/testing/log_capture.h"
+#include "engine/testing/postcopy_fixture.h"
 #include "engine/testing/scripted_peer.h"
 #include "wire/header.h"
 #include "wire/ram.h"
@@ -16,13 +18,13 @@
 namespace godwit::engine {
 namespace {
 
-using testing::BadPeerTest;
 using testing::bytes;
 using testing::FakeGuest;
 using testing::Host;
 using testing::kPages;
 using testing::kSize;
 using testing::LogCapture;
+using testing::PostcopyFixture;
 using testing::ScriptedListener;
 using testing::ScriptedPeer;
 using Capability = schema::MigrationCapability;
@@ -33,7 +35,7 @@ struct Destination : Host {
   Destination() : Host({{"ram", kPages}}, RunState::inmigrate) { set(Capability::postcopy_ram); }
 };
 
-class LyingSource : public BadPeerTest {
+class LyingSource : public PostcopyFixture {
  protected:
   static Output beginning() {
     Output out;
@@ -88,8 +90,8 @@ class LyingSource : public BadPeerTest {
     return out;
   }
   std::unique_ptr<ScriptedPeer> connect(Destination& destination, const std::string& name = "m") {
-    EXPECT_TRUE(destination.migration.incoming("unix:" + path(name), destination.descriptors).has_value());
-    return ScriptedPeer::connect(path(name));
+    EXPECT_TRUE(destination.migration.incoming(directory_.uri(name), destination.descriptors).has_value());
+    return ScriptedPeer::connect(directory_.file(name));
   }
   /// Until the guest runs at the destination, with all pages missing.
   std::unique_ptr<ScriptedPeer> start(Destination& destination, std::optional<std::uint32_t> token = {}) {
@@ -286,15 +288,15 @@ TEST_F(LyingSource, OfAnotherGuestCannotResume) {
         [](ScriptedPeer& p) { p.send(beginning()); },
     };
     for (const auto& lie : lies) {
-      peer = ScriptedPeer::connect(path("m"));
+      peer = ScriptedPeer::connect(directory_.file("m"));
       lie(*peer);
       destination.recorder.wait_for("postcopy-recover", pauses);
       destination.recorder.wait_for("postcopy-paused", ++pauses);
       EXPECT_EQ(destination.guest.run_state(), RunState::running);
     }
     // And then the right one, beside one that says nothing at all.
-    const auto silent = ScriptedPeer::connect(path("m"));
-    peer = ScriptedPeer::connect(path("m"));
+    const auto silent = ScriptedPeer::connect(directory_.file("m"));
+    peer = ScriptedPeer::connect(directory_.file("m"));
     peer->send(wire::Ping{0x80001234});
     peer->send(wire::ReceivedBitmapRequest{"ram"});
     peer->send(wire::PostcopyResume{});

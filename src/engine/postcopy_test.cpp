@@ -1,13 +1,11 @@
 // Postcopy between two engines: the guest goes first, its pages follow.
 #include <atomic>
-#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/thread.h"
 #include "engine/testing/cut_proxy.h"
-#include "engine/testing/host.h"
-#include "memory/postcopy_memory.h"
+#include "engine/testing/postcopy_fixture.h"
 
 namespace godwit::engine {
 namespace {
@@ -23,28 +21,12 @@ using ::testing::HasSubstr;
 
 constexpr std::uint64_t mib = 1 << 20;
 
-class PostcopyTest : public ::testing::Test {
+class PostcopyTest : public testing::PostcopyFixture {
  protected:
-  PostcopyTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-  }
-  ~PostcopyTest() override { std::filesystem::remove_all(directory_); }
-  void SetUp() override {
-    const FakeGuest guest;
-    if (auto possible = memory::PostcopyMemory::check(guest.ram_blocks()); !possible)
-      GTEST_SKIP() << possible.error().explain();
-  }
-  std::string path(const std::string& name) const { return directory_ + "/" + name; }
-
   static void fill(FakeGuest& guest, std::uint64_t stride = 1) {
     for (std::size_t b = 0; b < guest.ram_blocks().size(); ++b)
       for (std::uint64_t page = 0; page < guest.ram_blocks()[b].pages(); page += stride)
         guest.write(b, page, static_cast<std::uint8_t>(page * 7 + b + 1));
-  }
-  static void set(Host& host, const schema::MigrateSetParameters& changes) {
-    const auto result = host.migration.set_parameters(changes);
-    ASSERT_TRUE(result.has_value()) << result.error().what();
   }
   static void prepare(Host& source, Host& destination) {
     source.set(Capability::postcopy_ram);
@@ -56,12 +38,12 @@ class PostcopyTest : public ::testing::Test {
     set(source, slow);
   }
   void listen(Host& destination, const std::string& name) {
-    const auto result = destination.migration.incoming("unix:" + path(name), destination.descriptors);
+    const auto result = destination.migration.incoming(directory_.uri(name), destination.descriptors);
     ASSERT_TRUE(result.has_value()) << result.error().what();
   }
   /// Until the guest runs at the destination; most of its pages are still at the source.
   void go(Host& source, Host& destination, const std::string& name) {
-    ASSERT_TRUE(source.migrate("unix:" + path(name)).has_value());
+    ASSERT_TRUE(source.migrate(directory_.uri(name)).has_value());
     source.recorder.wait_for("active");
     ASSERT_TRUE(source.migration.start_postcopy().has_value());
     destination.recorder.wait_for("postcopy-active");
@@ -76,7 +58,7 @@ class PostcopyTest : public ::testing::Test {
     destination.recorder.wait_for("postcopy-paused", round);
   }
   void resume(Host& source, Host& destination, int round, const std::string& name) {
-    ASSERT_TRUE(source.migrate("unix:" + path(name), true).has_value());
+    ASSERT_TRUE(source.migrate(directory_.uri(name), true).has_value());
     source.recorder.wait_for("postcopy-active", round + 1);
     destination.recorder.wait_for("postcopy-active", round + 1);
   }
@@ -92,8 +74,6 @@ class PostcopyTest : public ::testing::Test {
     destination.recorder.wait_for("completed");
     EXPECT_TRUE(source.guest.same_memory(destination.guest));
   }
-
-  std::string directory_;
 };
 
 const std::vector<BlockSize> kTwoBlocks = {{"low", 512}, {"high", 2048}};
@@ -201,7 +181,7 @@ TEST_F(PostcopyTest, APermissionThatIsNotUsedChangesNothing) {
   destination.guest.thread_ids = {1, 2};
   fill(source.guest);
   listen(destination, "m");
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   source.recorder.wait_for("completed");
   destination.recorder.wait_for("completed");
   EXPECT_TRUE(source.guest.same_memory(destination.guest));
@@ -217,7 +197,7 @@ TEST_F(PostcopyTest, WaitingVcpusAreMeasured) {
   destination.set(Capability::postcopy_blocktime);
   destination.guest.thread_ids = {current_thread_id()};
   fill(source.guest);
-  CutProxy wire(path("wire"), path("m"));
+  CutProxy wire(directory_.file("wire"), directory_.file("m"));
   listen(destination, "m");
   limit_postcopy(source, 4096);
   go(source, destination, "wire");
@@ -243,7 +223,7 @@ TEST_F(PostcopyTest, WithPauseBeforeSwitchoverItWaitsForPermission) {
   source.set(Capability::pause_before_switchover);
   fill(source.guest);
   listen(destination, "m");
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
   source.recorder.wait_for("pre-switchover");
@@ -325,9 +305,9 @@ TEST_F(PostcopyTest, APausedConnectionIsTakenUpAgain) {
     std::string name = "m";
     if (round > 1) {
       name = "again" + std::to_string(round);
-      ASSERT_TRUE(destination.migration.recover("unix:" + path(name), destination.descriptors).has_value());
+      ASSERT_TRUE(destination.migration.recover(directory_.uri(name), destination.descriptors).has_value());
     }
-    ASSERT_TRUE(source.migrate("unix:" + path("nobody"), true).has_value());  // fails, and changes nothing
+    ASSERT_TRUE(source.migrate(directory_.uri("nobody"), true).has_value());  // fails, and changes nothing
     resume(source, destination, round, name);
   }
   finish(source, destination);
@@ -379,7 +359,7 @@ TEST_F(PostcopyTest, BeforeItPagesMayTakeAnyLane) {
     limit_postcopy(source, 2'000'000);
     const std::string name(schema::to_string(lane));
     listen(destination, name);
-    ASSERT_TRUE(source.migrate("unix:" + path(name)).has_value());
+    ASSERT_TRUE(source.migrate(directory_.uri(name)).has_value());
     source.recorder.wait_for("active");
     const auto sent = [&] {
       const auto ram = *source.migration.info().ram;
@@ -406,8 +386,8 @@ TEST_F(PostcopyTest, PreemptAndMultifdCannotBeToldApart) {
     for (const Capability each :
          {Capability::postcopy_ram, Capability::postcopy_preempt, Capability::multifd})
       host->set(each);
-  EXPECT_THAT(source.migrate("unix:" + path("m")).error().what(), HasSubstr("do not work together"));
-  EXPECT_THAT(destination.migration.incoming("unix:" + path("m"), destination.descriptors).error().what(),
+  EXPECT_THAT(source.migrate(directory_.uri("m")).error().what(), HasSubstr("do not work together"));
+  EXPECT_THAT(destination.migration.incoming(directory_.uri("m"), destination.descriptors).error().what(),
               HasSubstr("do not work together"));
 }
 

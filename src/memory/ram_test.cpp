@@ -10,24 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/testing/temporary_directory.h"
+
 namespace godwit::memory {
 namespace {
 
 constexpr std::uint64_t mib = 1024 * 1024;
-
-/// A directory that goes away with its contents.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "godwit-ram-test.XXXXXX").string();
-    if (::mkdtemp(name.data())) path_ = name;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The flags of the mapping at `address` in /proc/self/smaps ("rd wr mr ..."), or a whole line that starts
 /// with `key`.
@@ -138,8 +126,8 @@ TEST(GuestRam, ASizeOfHalfAHugePageIsRefused) {
 }
 
 TEST(GuestRam, AMissingFileIsMade) {
-  const TemporaryDirectory directory;
-  const auto path = directory.path() / "ram";
+  const test::TemporaryDirectory directory;
+  const auto path = directory.file("ram");
   {
     const auto ram = GuestRam::create({.source = RamSource::file, .size = mib, .shared = true, .path = path});
     ASSERT_TRUE(ram) << ram.error().what();
@@ -158,8 +146,8 @@ TEST(GuestRam, AMissingFileIsMade) {
 }
 
 TEST(GuestRam, AnEmptyFileGrowsALargerOneStaysASmallerOneIsRefused) {
-  const TemporaryDirectory directory;
-  const auto path = directory.path() / "ram";
+  const test::TemporaryDirectory directory;
+  const auto path = directory.file("ram");
   std::ofstream(path).close();
   ASSERT_TRUE(GuestRam::create({.source = RamSource::file, .size = mib, .path = path}));
   EXPECT_EQ(std::filesystem::file_size(path), mib);
@@ -167,12 +155,12 @@ TEST(GuestRam, AnEmptyFileGrowsALargerOneStaysASmallerOneIsRefused) {
   EXPECT_EQ(std::filesystem::file_size(path), mib);
   const auto small = GuestRam::create({.source = RamSource::file, .size = 2 * mib, .path = path});
   ASSERT_FALSE(small);
-  EXPECT_EQ(small.error().what(), "'" + path.string() + "' has 1048576 bytes, and guest RAM needs 2097152");
+  EXPECT_EQ(small.error().what(), "'" + path + "' has 1048576 bytes, and guest RAM needs 2097152");
   EXPECT_EQ(std::filesystem::file_size(path), mib);
 }
 
 TEST(GuestRam, ADirectoryGetsAFileThatNobodySees) {
-  const TemporaryDirectory directory;
+  const test::TemporaryDirectory directory;
   const auto ram =
       GuestRam::create({.source = RamSource::file, .size = mib, .shared = true, .path = directory.path()});
   ASSERT_TRUE(ram) << ram.error().what();
@@ -181,8 +169,8 @@ TEST(GuestRam, ADirectoryGetsAFileThatNobodySees) {
 }
 
 TEST(GuestRam, ErrorsNameThePathAndLeaveNothingBehind) {
-  const TemporaryDirectory directory;
-  const auto nowhere = (directory.path() / "no" / "where").string();
+  const test::TemporaryDirectory directory;
+  const auto nowhere = directory.file("no/where");
   const auto missing = GuestRam::create({.source = RamSource::file, .size = mib, .path = nowhere});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().what(), "cannot open '" + nowhere + "' for guest RAM: No such file or directory");
@@ -192,7 +180,7 @@ TEST(GuestRam, ErrorsNameThePathAndLeaveNothingBehind) {
   EXPECT_EQ(device.error().what(), "'/dev/null' is neither a file nor a directory");
 
   // A file that could be made, but not mapped.
-  const auto path = directory.path() / "huge";
+  const auto path = directory.file("huge");
   const auto huge =
       GuestRam::create({.source = RamSource::file, .size = std::uint64_t{1} << 62, .path = path});
   ASSERT_FALSE(huge);

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <ostream>
 #include <stdexcept>
 #include <string>
 
 #include "base/fail.h"
+#include "base/testing/temporary_directory.h"
 #include "channel/address.h"
 #include "channel/channel.h"
 
@@ -45,25 +45,6 @@ inline std::string to_string(Deed deed) {
                                    "SaysItFailed", "SaysItRuns", "SendsAPageWish"};
   return names[static_cast<std::size_t>(deed)];
 }
-
-/// A directory for the sockets of one test.
-class SocketDirectory {
- public:
-  SocketDirectory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no directory for sockets");
-    path_ = pattern;
-  }
-  ~SocketDirectory() { std::filesystem::remove_all(path_); }
-  SocketDirectory(const SocketDirectory&) = delete;
-  SocketDirectory& operator=(const SocketDirectory&) = delete;
-
-  std::string uri(const std::string& name) const { return "unix:" + path_ + "/" + name; }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 /// The value, or the end of the test.
 template <typename T>

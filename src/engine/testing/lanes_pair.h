@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstring>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <string>
 #include <vector>
 
+#include "base/testing/temporary_directory.h"
 #include "channel/connector.h"
 #include "engine/testing/host.h"
 #include "wire/header.h"
@@ -74,12 +74,7 @@ struct Pair {
 
 class LanesTest : public ::testing::Test {
  protected:
-  LanesTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
-    uri_ = "unix:" + directory_ + "/m";
-  }
-  ~LanesTest() override { std::filesystem::remove_all(directory_); }
+  LanesTest() { uri_ = directory_.uri("m"); }
 
   void listen(Host& destination) {
     const auto result = destination.migration.incoming(uri_, destination.descriptors);
@@ -111,7 +106,7 @@ class LanesTest : public ::testing::Test {
     ASSERT_TRUE(channel.write(header.data()));
   }
 
-  std::string directory_;
+  test::TemporaryDirectory directory_;
   std::string uri_;
 };
 

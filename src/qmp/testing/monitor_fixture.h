@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <boost/json.hpp>
-#include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/testing/temporary_directory.h"
 #include "qmp/monitor.h"
 #include "qmp/testing/client.h"
 #include "qmp/testing/fake_commands.h"
@@ -27,8 +27,6 @@ namespace godwit::qmp::testing {
 class MonitorTest : public ::testing::Test {
  protected:
   MonitorTest() {
-    std::string pattern = std::filesystem::temp_directory_path() / "godwit-qmp-XXXXXX";
-    directory_ = ::mkdtemp(pattern.data());
     add_fake_machine(table_);
     add("hold", false, [this](const boost::json::object&) {
       holding_.set();
@@ -51,7 +49,6 @@ class MonitorTest : public ::testing::Test {
     // Closed while the pointer is still there: commands that run until then use it.
     if (monitor_) monitor_->close(Milliseconds(0));
     monitor_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void add(std::string_view name, bool allow_oob, std::function<void(const boost::json::object&)> effect) {
@@ -63,7 +60,7 @@ class MonitorTest : public ::testing::Test {
                 }});
   }
 
-  std::string path(const std::string& name) const { return directory_ / name; }
+  std::string path(const std::string& name) const { return directory_.file(name); }
 
   /// A server on a unix socket of that name; returns its address.
   std::string serve(const std::string& name, Monitor::Options options = {}) {
@@ -89,7 +86,7 @@ class MonitorTest : public ::testing::Test {
   /// True if `event` came within the deadline.
   static bool soon(const Event& event) { return SteadyClock().wait_for(event, deadline); }
 
-  std::filesystem::path directory_;
+  test::TemporaryDirectory directory_;
   CommandTable table_;
   Event holding_;
   Event release_;

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/testing/temporary_directory.h"
+
 namespace godwit::vm {
 namespace {
 
@@ -19,12 +21,6 @@ using Kind = ChardevConfig::Kind;
 
 class SerialPortTest : public testing::Test {
  protected:
-  SerialPortTest() {
-    std::string pattern = testing::TempDir() + "serial.XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~SerialPortTest() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<SerialPort> open(Kind kind, bool server = false, bool append = false) {
     ChardevConfig config;
     config.id = "c";
@@ -38,7 +34,7 @@ class SerialPortTest : public testing::Test {
     ADD_FAILURE() << port.error().what();
     return nullptr;
   }
-  std::string path() const { return folder_ + "/port"; }
+  std::string path() const { return folder_.file("port"); }
   std::string contents() const {
     std::ifstream file(path());
     std::ostringstream text;
@@ -56,7 +52,7 @@ class SerialPortTest : public testing::Test {
   }
 
   boost::asio::io_context loop_;
-  std::string folder_;
+  test::TemporaryDirectory folder_;
 };
 
 TEST_F(SerialPortTest, AFileIsTruncatedAtOnceAndHasEachByteAtOnce) {
