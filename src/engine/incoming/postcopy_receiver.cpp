@@ -82,7 +82,7 @@ void PostcopyReceiver::stop() {
 
 void PostcopyReceiver::run() {
   while (!finished_) {
-    take_faults();
+    if (std::exchange(may_have_faults_, false)) take_faults();
     if (has_mail_ && take_mail()) break;
     if (auto done = turn(); !done) lose(done.error());
   }
@@ -149,6 +149,7 @@ Result<> PostcopyReceiver::wait() {
   channel::Deadline deadline;
   if (in_) deadline = std::chrono::steady_clock::now() + heartbeat_interval;
   GODWIT_TRY(channel::wait_awake(entries, awake_until_ - parts_.clock.now(), deadline));
+  may_have_faults_ = entries[0].revents != 0;
   readable_ = entries[2].revents != 0;
   urgent_readable_ = entries[3].revents != 0;
   return {};
@@ -175,6 +176,7 @@ Result<> PostcopyReceiver::beat() {
 Result<> PostcopyReceiver::read() {
   heard_at_ = parts_.clock.now();
   readable_ = false;
+  may_have_faults_ = true;
   for (int step = 0; step < kStepsPerTurn && !main_ended_; ++step) {
     GODWIT_ASSIGN(const PostcopyStream::Item item, stream_.step(*in_));
     if (const auto* command = std::get_if<wire::Command>(&item))
@@ -184,7 +186,10 @@ Result<> PostcopyReceiver::read() {
       GODWIT_TRY(end_of_stream());
     } else if (phase_ == Phase::recovering)
       return fail("The source sends pages before it has resumed");
-    if (!in_->has_bytes()) break;
+    if (!in_->has_bytes()) {
+      may_have_faults_ = false;  // the wait that follows looks
+      break;
+    }
   }
   awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
   return {};
@@ -192,6 +197,7 @@ Result<> PostcopyReceiver::read() {
 
 Result<> PostcopyReceiver::read_urgent() {
   urgent_readable_ = false;
+  may_have_faults_ = true;
   if (phase_ == Phase::recovering) return fail("The source sends pages before it has resumed");
   for (int step = 0; step < kStepsPerTurn; ++step) {
     GODWIT_ASSIGN(const bool more, urgent_stream_.step(*urgent_in_));
@@ -199,7 +205,10 @@ Result<> PostcopyReceiver::read_urgent() {
       urgent_in_.reset();
       return end_of_stream();
     }
-    if (!urgent_in_->has_bytes()) break;
+    if (!urgent_in_->has_bytes()) {
+      may_have_faults_ = false;
+      break;
+    }
   }
   awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
   return {};

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/outgoing/discards.h"
 #include "memory/discard.h"
 #include "memory/zero_scan.h"
-#include "wire/command.h"
 
 namespace godwit::engine {
 namespace {
@@ -13,24 +13,13 @@ namespace {
 /// How much is asked about at once: 16 MiB.
 constexpr std::uint64_t kStretchPages = 4096;
 
-/// A part of a host page cannot be placed.
-void widen(DirtyBitmap& missing, std::uint64_t step) {
-  if (step == 1) return;
-  for (PageRange run = missing.next_run(0, ~0ull); run.count != 0;) {
-    const std::uint64_t first = run.first / step * step;
-    const std::uint64_t end = std::min(missing.pages(), (run.first + run.count + step - 1) / step * step);
-    missing.set_range({first, end - first});
-    run = missing.next_run(end, ~0ull);
-  }
-}
-
 }  // namespace
 
 PostcopyPages::PostcopyPages(std::span<const RamBlock> blocks, std::vector<DirtyBitmap> missing,
                              RamCounters& counters, bool release)
     : blocks_(blocks), missing_(std::move(missing)), counters_(counters), release_(release) {
   for (std::size_t block = 0; block < blocks_.size(); ++block) {
-    widen(missing_[block], host_page_pages(block));
+    widen_to_host_pages(blocks_[block], missing_[block]);
     left_ += missing_[block].count();
     probes_.emplace_back(blocks_[block]);
     populated_.emplace_back(blocks_[block].pages());
@@ -39,29 +28,13 @@ PostcopyPages::PostcopyPages(std::span<const RamBlock> blocks, std::vector<Dirty
   counters_.dirty_pages = left_;
 }
 
-void PostcopyPages::encode_discards(Output& out) const {
-  for (std::size_t block = 0; block < blocks_.size(); ++block) {
-    wire::PostcopyDiscard discard{.block = blocks_[block].name, .ranges = {}};
-    const auto flush = [&] {
-      if (!discard.ranges.empty()) wire::encode_command(out, discard);
-      discard.ranges.clear();
-    };
-    for (PageRange run = missing_[block].next_run(0, ~0ull); run.count != 0;
-         run = missing_[block].next_run(run.first + run.count, ~0ull)) {
-      discard.ranges.push_back({run.first * page_size, run.count * page_size});
-      if (discard.ranges.size() == wire::discard_ranges_sent) flush();
-    }
-    flush();
-  }
-}
-
 void PostcopyPages::set_missing(std::size_t block, DirtyBitmap missing) {
   // What was begun on the lost connection is sent anew, from its start.
   begun_.reset();
   if (block == block_) page_ = page_ / host_page_pages(block) * host_page_pages(block);
   left_ -= missing_[block].count();
   missing_[block] = std::move(missing);
-  widen(missing_[block], host_page_pages(block));
+  widen_to_host_pages(blocks_[block], missing_[block]);
   left_ += missing_[block].count();
   counters_.dirty_pages = left_;
 }

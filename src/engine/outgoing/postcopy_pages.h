@@ -33,9 +33,6 @@ class PostcopyPages {
   PostcopyPages(std::span<const RamBlock> blocks, std::vector<DirtyBitmap> missing, RamCounters& counters,
                 bool release);
 
-  /// The commands that make the destination drop what it has of them.
-  void encode_discards(Output& out) const;
-
   bool all_sent() const { return left_ == 0; }
   const DirtyBitmap& missing(std::size_t block) const { return missing_[block]; }
   /// After a reconnection: what the destination says it misses.

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "channel/wait.h"
 #include "engine/device_state.h"
+#include "engine/outgoing/discards.h"
 #include "engine/probes.h"
 #include "wire/command.h"
 #include "wire/header.h"
@@ -41,14 +42,17 @@ PostcopyPhase::PostcopyPhase(OutgoingSession& session)
 // ---- the hand-over
 
 Result<> PostcopyPhase::switch_over() {
+  StreamWriter& out = *session_.out;
+  Discards discards(session_.context.guest.ram_blocks());
+  GODWIT_TRY(session_.ram.synchronize());
+  discards.encode(session_.ram.dirty(), out.pending());
   GODWIT_TRY(let_it_catch_up());
   session_.stopped_at = session_.context.clock.now();
   GODWIT_TRY(stop_guest());
   GODWIT_TRY(session_.synchronize());
+  discards.encode(session_.ram.dirty(), out.pending());
   pages_.emplace(session_.context.guest.ram_blocks(), session_.ram.hand_over_rest(), session_.statistics.ram,
                  session_.has(Capability::release_ram));
-  StreamWriter& out = *session_.out;
-  pages_->encode_discards(out.pending());
   wire::encode_command(out.pending(), wire::Ping{kPingBeforePackage});
   GODWIT_TRY(out.flush());
   // The last look at the destination while the guest is still ours: it lives, and has dropped what it has to
@@ -65,24 +69,12 @@ Result<> PostcopyPhase::switch_over() {
   return {};
 }
 
-/// What the socket still holds is not to be loaded while the guest stands still. Not asked of a peer that has
-/// not said yet that it is a Godwit.
+/// What the socket still holds is not to be loaded, nor most of what is dropped, while the guest stands still.
 Result<> PostcopyPhase::let_it_catch_up() {
-  ReturnPath& in = *session_.return_path;
   session_.channel.get()->set_patience(patience_of(session_));
-  while (!in.peer_is_godwit()) {
-    pollfd entry{session_.channel.get()->read_descriptor(), POLLIN, 0};
-    GODWIT_ASSIGN(const bool ready, channel::wait_for_any({&entry, 1}, std::chrono::steady_clock::now()));
-    if (!in.has_bytes() && !ready) return {};
-    GODWIT_ASSIGN(const wire::ReturnMessage message, in.next());
-    if (std::holds_alternative<wire::Shut>(message))
-      return fail("The destination could not load the guest and says so on the return path");
-    if (!std::holds_alternative<wire::Pong>(message))
-      return fail("return path: {} is not expected in precopy", wire::name_of(message));
-  }
   wire::encode_command(session_.out->pending(), wire::Ping{heartbeat});
   GODWIT_TRY(session_.out->flush());
-  return in.wait_for_pong(heartbeat);
+  return session_.return_path->wait_for_pong(heartbeat);
 }
 
 Result<> PostcopyPhase::stop_guest() {

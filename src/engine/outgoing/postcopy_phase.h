@@ -1,8 +1,8 @@
 // Postcopy at the source: the guest goes to the destination at once, and what it misses follows, what it asks
 // for first (wire-format section 7).
 //
-//   discards, PING 2 -> PONG 2 -> package without its last byte | hand-over | last byte -> pages ... EOF ->
-//   SHUT
+//   discards of what is dirty | guest stops | discards of what is dirty since, PING 2 -> PONG 2 -> package
+//   without its last byte | hand-over | last byte -> pages ... EOF -> SHUT
 #pragma once
 
 #include <cstdint>

@@ -55,6 +55,8 @@ class RamSaver {
   /// For postcopy, with the guest stopped: ends dirty logging and gives away what is still to be sent, one
   /// bitmap per block. Nothing is sent from here any more.
   std::vector<DirtyBitmap> hand_over_rest();
+  /// What is known to be dirty, one bitmap per block.
+  std::span<const DirtyBitmap> dirty() const { return dirty_; }
   /// Everything sent so far is on its way when it returns: the section's end mark may follow.
   Result<> finish_section(StreamWriter& out);
 
