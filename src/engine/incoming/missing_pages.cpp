@@ -18,7 +18,10 @@ void MissingPages::add(std::size_t block, PageRange range) {
 
 bool MissingPages::remove(std::size_t block, std::uint64_t offset) {
   const PageRange pages{offset / page_size, blocks_[block].host_page_size / page_size};
-  asked_[block].clear_range({pages.first, 1});
+  if (asked_[block].test(pages.first)) {
+    asked_[block].clear_range({pages.first, 1});
+    --asked_count_;
+  }
   if (!missing_[block].test(pages.first)) return false;
   missing_[block].clear_range(pages);
   count_ -= pages.count;

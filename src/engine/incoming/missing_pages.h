@@ -29,7 +29,13 @@ class MissingPages {
   bool remove(std::size_t block, std::uint64_t offset);
 
   /// False: it was asked for before.
-  bool ask(std::size_t block, std::uint64_t offset) { return asked_[block].set(offset / page_size); }
+  bool ask(std::size_t block, std::uint64_t offset) {
+    const bool first = asked_[block].set(offset / page_size);
+    asked_count_ += first;
+    return first;
+  }
+  /// Somebody waits for a page that was asked for.
+  bool any_asked() const { return asked_count_ != 0; }
   /// Calls `visit(block, offset)` for each page that was asked for and has not come.
   template <typename Visit>
   void for_each_asked(Visit visit) const {
@@ -47,6 +53,7 @@ class MissingPages {
   std::vector<DirtyBitmap> missing_;
   std::vector<DirtyBitmap> asked_;  ///< the first small page of a host page stands for it
   std::uint64_t count_ = 0;         ///< small pages
+  std::uint64_t asked_count_ = 0;   ///< host pages
 };
 
 }  // namespace godwit::engine

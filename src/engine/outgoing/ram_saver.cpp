@@ -65,7 +65,6 @@ Result<std::uint64_t> RamSaver::synchronize() {
 }
 
 std::vector<DirtyBitmap> RamSaver::hand_over_rest() {
-  stop();
   handed_over_ = true;
   return std::move(dirty_);
 }

@@ -52,8 +52,9 @@ class RamSaver {
   /// section's header nor its end mark.
   Result<bool> send_slice(StreamWriter& out, const SliceLimits& limits);
 
-  /// For postcopy, with the guest stopped: ends dirty logging and gives away what is still to be sent, one
-  /// bitmap per block. Nothing is sent from here any more.
+  /// For postcopy, with the guest stopped: gives away what is still to be sent, one bitmap per block. Nothing
+  /// is sent from here any more. Dirty logging goes on until stop(): ending it takes time that a guest which
+  /// stands still does not have, and where it does not run it costs nothing.
   std::vector<DirtyBitmap> hand_over_rest();
   /// What is known to be dirty, one bitmap per block.
   std::span<const DirtyBitmap> dirty() const { return dirty_; }
