@@ -25,7 +25,8 @@ Result<> ChannelInput::fill(std::size_t count) {
   while (static_cast<std::size_t>(end_ - at_) < count) {
     const auto used = static_cast<std::size_t>(end_ - at_);
     ++reads_;
-    GODWIT_ASSIGN(const std::size_t got, channel_.read({window_.get() + used, capacity_ - used}));
+    const std::size_t room = std::min(capacity_ - used, std::max(most_per_read_, count - used));
+    GODWIT_ASSIGN(const std::size_t got, channel_.read({window_.get() + used, room}));
     if (got == 0) return ends_early(count);
     end_ += got;
     window_end_offset_ += got;

@@ -25,6 +25,10 @@ class ChannelInput final : public Input {
   explicit ChannelInput(Channel& channel, std::size_t window = default_window,
                         std::span<const std::byte> already_read = {});
 
+  /// From here on a system call fetches so much at most, where more is not asked for: the first of what comes
+  /// can be used while the rest is still in the kernel.
+  void read_at_most(std::size_t bytes) { most_per_read_ = bytes; }
+
   Channel& channel() const { return channel_; }
   /// Something can be decoded, at least its start, before the channel has to be asked again.
   bool has_bytes() const { return at_ != end_ || channel_.has_unread(); }
@@ -45,6 +49,7 @@ class ChannelInput final : public Input {
   Channel& channel_;
   std::size_t capacity_;
   std::unique_ptr<std::byte[]> window_;
+  std::size_t most_per_read_ = ~std::size_t{0};
   std::uint64_t reads_ = 0;
 };
 

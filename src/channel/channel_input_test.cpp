@@ -54,6 +54,17 @@ void same_call(Input& tested, Input& model, std::mt19937& random) {
   ASSERT_EQ(tested.offset(), model.offset());
 }
 
+TEST_F(ChannelInputTest, FetchesNoMoreThanItWasTold) {
+  auto pair = make_memory_channels(100'000);
+  ASSERT_TRUE(pair.first->write(random_bytes(50'000, 1)).has_value());
+  ChannelInput in(*pair.second);
+  in.read_at_most(10'000);
+  ASSERT_TRUE(in.need(100).has_value());
+  EXPECT_EQ(in.window().size(), 10'000u);
+  ASSERT_TRUE(in.need(25'000).has_value());  // asked for: not held back
+  EXPECT_EQ(in.window().size(), 25'000u);
+}
+
 TEST_F(ChannelInputTest, AgreesWithABufferInMemory) {
   for (unsigned seed = 0; seed < 60; ++seed) {
     std::mt19937 random(seed);
@@ -65,6 +76,7 @@ TEST_F(ChannelInputTest, AgreesWithABufferInMemory) {
       EXPECT_TRUE(pair.first->finish_writing().has_value());
     });
     ChannelInput tested(*pair.second, Input::window_limit + random() % 300'000);
+    if (seed % 2 == 0) tested.read_at_most(1 + random() % 100'000);
     SpanInput model(bytes);
     for (int call = 0; call < 2000 && model.offset() < bytes.size() && !HasFatalFailure(); ++call) {
       // Past the end both fail, but they may have consumed differently much: that is the last comparable

@@ -29,8 +29,8 @@ void enlarge_unix_buffer(int socket) {
 }
 
 /// What may be on its way when somebody waits for the next bytes. For a unix socket the kernel takes twice
-/// this, and calls the socket writable when a quarter of that is in use: 16 KiB.
-constexpr int latency_buffer_bytes = 32 * 1024;
+/// this, and calls the socket writable when a quarter of that is in use: 32 KiB.
+constexpr int latency_buffer_bytes = 64 * 1024;
 constexpr int latency_unsent_bytes = 64 * 1024;
 
 void set_option(int socket, int level, int name, int value) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <sched.h>
 
 #include "base/system.h"
 
@@ -38,7 +37,6 @@ Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awak
     const auto now = std::chrono::steady_clock::now();
     if (deadline && now >= *deadline) return false;
     if (now >= awake_until) break;
-    ::sched_yield();
   }
   for (;;) {
     timespec left{};

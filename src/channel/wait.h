@@ -17,7 +17,8 @@ using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline = std::nullopt);
 
 /// The same with a deadline that may be shorter than a millisecond, and without sleeping for the first
-/// `awake`: to be woken costs more than a short wait.
+/// `awake`: to be woken costs more than a short wait. It keeps its processor for that long: beside a thread
+/// that never sleeps, to offer it once can take milliseconds to get it back.
 Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline);
 
 }  // namespace godwit::channel

@@ -49,10 +49,16 @@ class LyingDestination : public PostcopyFixture {
     auto peer = listener_.accept();
     source.recorder.wait_for("active");
     EXPECT_TRUE(source.migration.start_postcopy().has_value());
+    catch_up(*peer);
     EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
     peer->send(wire::Pong{2});
     EXPECT_TRUE(peer->wait_for(wire::PostcopyRun{}));
     return peer;
+  }
+  /// The last that is asked of it while the guest runs at the source.
+  static void catch_up(ScriptedPeer& peer) {
+    EXPECT_TRUE(peer.wait_for(wire::Ping{heartbeat}));
+    peer.send(wire::Pong{heartbeat});
   }
   void SetUp() override {}
 
@@ -132,8 +138,7 @@ TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
   source.recorder.wait_for("active");
   peer->send(wire::Pong{hello_answer});
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
-  EXPECT_TRUE(peer->wait_for(wire::Ping{heartbeat}));
-  peer->send(wire::Pong{heartbeat});
+  catch_up(*peer);
   EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
   peer->send(wire::Pong{2});
   peer->send(wire::Pong{package_arrived});
@@ -150,6 +155,7 @@ TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
   auto peer = listener_.accept();
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
+  catch_up(*peer);
   EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
   peer->hang_up();
   source.recorder.wait_for("failed");
@@ -166,9 +172,24 @@ TEST_F(LyingDestination, ThatSaysNothingBeforeThePackageGivesTheGuestBack) {
   auto peer = listener_.accept();
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
+  catch_up(*peer);
   EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
   source.recorder.wait_for("failed");
   EXPECT_EQ(source.guest.run_state(), RunState::running);
+}
+
+TEST_F(LyingDestination, ThatDoesNotSayThatItHasCaughtUpNeverStopsTheGuest) {
+  Source source;
+  schema::MigrateSetParameters impatient;
+  impatient.x_postcopy_timeout = 300;
+  set(source, impatient);
+  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  auto peer = listener_.accept();
+  source.recorder.wait_for("active");
+  ASSERT_TRUE(source.migration.start_postcopy().has_value());
+  EXPECT_TRUE(peer->wait_for(wire::Ping{heartbeat}));
+  source.recorder.wait_for("failed");
+  EXPECT_THAT(source.guest.history(), ::testing::IsEmpty());
 }
 
 TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {

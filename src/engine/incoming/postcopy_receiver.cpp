@@ -17,8 +17,10 @@ namespace {
 
 /// Pages that are placed before the next look at faults.
 constexpr int kStepsPerTurn = 8;
-/// How long to stay awake after a fault or a page that was asked for: the answer, or the next fault, comes
-/// soon, and waking up costs more than this is worth.
+/// What is fetched from the main connection at a time: eight pages. The guest may wait for the first of them.
+constexpr std::size_t kMostPerRead = 36 * 1024;
+/// How long to stay awake while somebody waits for a page: the answer comes soon, and waking up costs more
+/// than this is worth. Not for the next fault: the vCPU that has it needs the processor until then.
 constexpr Nanoseconds kStayAwake = std::chrono::microseconds(100);
 
 }  // namespace
@@ -148,7 +150,9 @@ Result<> PostcopyReceiver::wait() {
                                  {descriptor(urgent_in_, true), POLLIN, 0}}};
   channel::Deadline deadline;
   if (in_) deadline = std::chrono::steady_clock::now() + heartbeat_interval;
-  GODWIT_TRY(channel::wait_awake(entries, awake_until_ - parts_.clock.now(), deadline));
+  const Nanoseconds awake =
+      in_ && parts_.missing.any_asked() ? awake_until_ - parts_.clock.now() : Nanoseconds(0);
+  GODWIT_TRY(channel::wait_awake(entries, awake, deadline));
   may_have_faults_ = entries[0].revents != 0;
   readable_ = entries[2].revents != 0;
   urgent_readable_ = entries[3].revents != 0;
@@ -269,6 +273,7 @@ Result<> PostcopyReceiver::finish() {
 // ---- connections
 
 void PostcopyReceiver::prepare_channel() {
+  in_->read_at_most(kMostPerRead);
   parts_.channel.get()->set_patience(Milliseconds(parts_.settings.postcopy_timeout_ms()));
   heard_at_ = wrote_at_ = parts_.clock.now();
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/command.h"
+#include "wire/record.h"
 
 namespace godwit::engine {
 namespace {

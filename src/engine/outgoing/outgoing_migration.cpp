@@ -94,6 +94,7 @@ Result<> OutgoingMigration::transfer_by_postcopy() {
     auto served = postcopy.serve();
     // The destination has refused the guest: it is ours again, and the attempt has failed.
     if (served || session_.ownership.may_run_here()) return served;
+    session_.ram.stop();
     GODWIT_TRY(recovery_.run(postcopy, served.error()));
   }
 }

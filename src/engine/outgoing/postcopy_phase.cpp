@@ -25,7 +25,7 @@ constexpr std::uint32_t kPingInPackage = 3;
 constexpr std::uint32_t kPingBehindPackage = 4;
 
 /// What goes out in the background at a time: little, because a requested page waits for it.
-constexpr std::uint64_t kBackgroundPages = 8;
+constexpr std::uint64_t kBackgroundPages = 16;
 /// How long to stay awake after a request: a guest that faults faults again soon, and waking up costs more
 /// than this is worth.
 constexpr Nanoseconds kStayAwake = 100us;
@@ -69,7 +69,8 @@ Result<> PostcopyPhase::switch_over() {
   return {};
 }
 
-/// What the socket still holds is not to be loaded, nor most of what is dropped, while the guest stands still.
+/// What the socket still holds is not to be loaded, nor most of what is dropped, while the guest stands
+/// still.
 Result<> PostcopyPhase::let_it_catch_up() {
   session_.channel.get()->set_patience(patience_of(session_));
   wire::encode_command(session_.out->pending(), wire::Ping{heartbeat});
