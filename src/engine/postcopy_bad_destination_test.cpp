@@ -183,7 +183,7 @@ TEST_F(LyingDestination, ThatDoesNotSayThatItHasCaughtUpNeverStopsTheGuest) {
   schema::MigrateSetParameters impatient;
   impatient.x_postcopy_timeout = 300;
   set(source, impatient);
-  ASSERT_TRUE(source.migrate("unix:" + path("m")).has_value());
+  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
   auto peer = listener_.accept();
   source.recorder.wait_for("active");
   ASSERT_TRUE(source.migration.start_postcopy().has_value());
