@@ -12,22 +12,27 @@ double ms(Nanoseconds duration) {
 
 }  // namespace
 
-void BandwidthWindow::start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent) {
+void BandwidthWindow::start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent,
+                            std::uint64_t spared) {
   started_ = now;
   bytes_at_start_ = bytes_sent;
   pages_at_start_ = pages_sent;
+  spared_at_start_ = spared;
 }
 
 bool BandwidthWindow::update(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent,
-                             std::uint64_t downtime_limit_ms) {
+                             std::uint64_t downtime_limit_ms, std::uint64_t spared) {
   const Nanoseconds elapsed = now - started_;
   if (elapsed < length) return false;
   window_bytes_ = bytes_sent - bytes_at_start_;
   bytes_per_ms_ = static_cast<double>(window_bytes_) / ms(elapsed);
-  threshold_bytes_ = static_cast<std::uint64_t>(bytes_per_ms_ * static_cast<double>(downtime_limit_ms));
+  // Deltas that are hardly smaller than their pages spare less than nothing.
+  const double spared_in_window = static_cast<double>(spared) - static_cast<double>(spared_at_start_);
+  const double memory_per_ms = std::max(0.0, bytes_per_ms_ + spared_in_window / ms(elapsed));
+  threshold_bytes_ = static_cast<std::uint64_t>(memory_per_ms * static_cast<double>(downtime_limit_ms));
   pages_per_second_ =
       static_cast<std::uint64_t>(static_cast<double>(pages_sent - pages_at_start_) * 1000.0 / ms(elapsed));
-  start(now, bytes_sent, pages_sent);
+  start(now, bytes_sent, pages_sent, spared);
   return true;
 }
 

@@ -16,14 +16,16 @@ class BandwidthWindow {
  public:
   static constexpr Nanoseconds length = 100ms;
 
-  void start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent);
+  /// `spared`: bytes of guest memory that did not have to go, because deltas or compressed pages went.
+  void start(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent, std::uint64_t spared = 0);
 
   /// Closes the window if it is old enough. True if it was: the figures below are fresh.
   bool update(Nanoseconds now, std::uint64_t bytes_sent, std::uint64_t pages_sent,
-              std::uint64_t downtime_limit_ms);
+              std::uint64_t downtime_limit_ms, std::uint64_t spared = 0);
 
-  /// Bytes that can be moved with the guest stopped within the downtime limit. 0 until the first window ends:
-  /// only an empty remainder converges before that.
+  /// Bytes of guest memory that can be moved with the guest stopped within the downtime limit, if they go as
+  /// those of the last window did. 0 until the first window ends: only an empty remainder converges before
+  /// that.
   std::uint64_t threshold_bytes() const { return threshold_bytes_; }
   double bytes_per_ms() const { return bytes_per_ms_; }
   double mbps() const { return bytes_per_ms_ * 8.0 / 1000.0; }
@@ -42,19 +44,23 @@ class BandwidthWindow {
   Nanoseconds started_{0};
   std::uint64_t bytes_at_start_ = 0;
   std::uint64_t pages_at_start_ = 0;
+  std::uint64_t spared_at_start_ = 0;
   std::uint64_t threshold_bytes_ = 0;
   std::uint64_t window_bytes_ = 0;
   std::uint64_t pages_per_second_ = 0;
   double bytes_per_ms_ = 0;
 };
 
-/// How fast the guest dirties memory, over periods of at least a second that end at a bitmap synchronisation.
+/// How fast the guest dirties memory, over periods of at least a second that end when it is looked at.
 class DirtyRate {
  public:
   static constexpr Nanoseconds period = 1000ms;
 
   void start(Nanoseconds now);
-  /// Called at each synchronisation with the pages it found newly dirty. True if a period ended.
+  /// The next add() ends a period.
+  bool is_over(Nanoseconds now) const { return now - started_ > period; }
+  /// Called at each synchronisation, and when somebody looks between two, with the pages it found newly
+  /// dirty. True if a period ended.
   bool add(Nanoseconds now, std::uint64_t newly_dirty_pages);
   std::uint64_t pages_per_second() const { return pages_per_second_; }
   /// Pages that became dirty in the last period that ended.

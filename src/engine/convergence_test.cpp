@@ -25,6 +25,16 @@ TEST(BandwidthWindow, EachWindowCountsItsOwnBytes) {
   EXPECT_EQ(window.threshold_bytes(), 1000u);
 }
 
+TEST(BandwidthWindow, WhatDeltasSpareCountsForWhatCanBeMovedAndNotForTheBandwidth) {
+  BandwidthWindow window;
+  window.start(0ms, 0, 0, 500);
+  window.update(100ms, 1000, 100, 300, 100'500);
+  EXPECT_DOUBLE_EQ(window.bytes_per_ms(), 10.0);
+  EXPECT_EQ(window.threshold_bytes(), 303'000u);
+  window.update(200ms, 2000, 100, 300, 100'500);
+  EXPECT_EQ(window.threshold_bytes(), 3000u) << "of the last window";
+}
+
 TEST(BandwidthWindow, TheQuotaIsATenthOfTheBandwidthAndAlwaysLetsOnePageGo) {
   BandwidthWindow window;
   window.start(0ms, 0, 0);

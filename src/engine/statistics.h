@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include <godwit/ram_block.h>
 #include <godwit/schema/types.h>
 
 #include "base/clock.h"
@@ -70,6 +71,13 @@ struct Statistics {
   std::atomic<std::int64_t> setup_ms{0};
   std::atomic<std::int64_t> downtime_ms{0};
   std::atomic<std::int64_t> expected_downtime_ms{0};
+
+  /// Bytes of guest memory that did not go because deltas or compressed pages went instead.
+  std::uint64_t spared_bytes() const {
+    const std::uint64_t went = xbzrle.bytes - xbzrle.overflows * page_size + compression.bytes;
+    const std::uint64_t raw = ram.encoded_pages * page_size;
+    return raw > went ? raw - went : 0;
+  }
 
   std::int64_t total_ms_at(Nanoseconds now) const {
     const std::int64_t final_ms = total_ms.load();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "engine/convergence.h"
 
 namespace godwit::engine {
 
@@ -27,6 +28,13 @@ std::optional<int> ThrottleSteps::period_ended(std::uint64_t dirtied_bytes, std:
   }
   percent_ = std::clamp(percent_, 1, 99);
   return percent_ == before ? std::nullopt : std::optional(percent_);
+}
+
+Nanoseconds time_to_largest_throttle(const Parameters& parameters) {
+  const int way = parameters.max_cpu_throttle_percent - parameters.cpu_throttle_initial_percent;
+  const int increment = std::max<int>(parameters.cpu_throttle_increment_percent, 1);
+  const int steps = 1 + (std::max(way, 0) + increment - 1) / increment;
+  return steps * ThrottleSteps::patience * DirtyRate::period;
 }
 
 void AutoConverge::period_ended(std::uint64_t dirtied_bytes, std::uint64_t sent_bytes_so_far,

@@ -8,6 +8,7 @@
 
 #include <godwit/guest.h>
 
+#include "base/clock.h"
 #include "engine/parameters.h"
 
 namespace godwit::engine {
@@ -22,13 +23,16 @@ class ThrottleSteps {
 
   int percent() const { return percent_; }
 
- private:
   /// So many periods, not necessarily one after the other, have to be bad before a step is taken.
   static constexpr int patience = 2;
 
+ private:
   int bad_periods_ = 0;
   int percent_ = 0;
 };
+
+/// How long the steps to the largest percentage take if all periods are bad.
+Nanoseconds time_to_largest_throttle(const Parameters& parameters);
 
 /// Throttles the guest of one migration, and lets it go at the end. One thread; `percent` may be read by
 /// others.

@@ -67,6 +67,13 @@ TEST(Throttle, ALiveMaximumBringsItDown) {
   EXPECT_EQ(throttle.period_ended(100, 100, parameters), 40);
 }
 
+TEST(Throttle, TheWayToTheLargestPercentage) {
+  EXPECT_EQ(time_to_largest_throttle({}), std::chrono::seconds(18));  // 20, 30, ... 90, 99
+  Parameters parameters;
+  parameters.cpu_throttle_initial_percent = parameters.max_cpu_throttle_percent = 50;
+  EXPECT_EQ(time_to_largest_throttle(parameters), std::chrono::seconds(2));
+}
+
 TEST(Throttle, TheGuestIsLetGoAtTheEnd) {
   testing::FakeGuest guest;
   std::atomic<int> percent{0};

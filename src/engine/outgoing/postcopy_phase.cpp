@@ -173,7 +173,8 @@ void PostcopyPhase::begin_connection() {
   if (urgent_.out) begin_channel(*session_.urgent_channel.get());
   heard_at_ = wrote_at_ = session_.context.clock.now();
   section_open_ = ended_ = false;
-  session_.window.start(heard_at_, session_.bytes_sent(), session_.statistics.ram.pages_sent());
+  session_.window.start(heard_at_, session_.bytes_sent(), session_.statistics.ram.pages_sent(),
+                        session_.statistics.spared_bytes());
 }
 
 void PostcopyPhase::begin_channel(channel::Channel& channel) {

@@ -35,6 +35,7 @@ Result<PrecopyEnd> send_while_running(OutgoingSession& session) {
     if (session.postcopy_wanted) return PrecopyEnd::postcopy;
     GODWIT_TRY(send_slice(session));
     session.update_window();
+    GODWIT_TRY(session.look_at_writes());
     if (session.quota_left(context.settings.max_bandwidth()) == 0) {
       if (context.clock.wait_for(session.wake, session.window.ends_at() - context.clock.now()))
         session.wake.clear();

@@ -64,6 +64,33 @@ Result<std::uint64_t> RamSaver::synchronize() {
   return fresh;
 }
 
+Result<std::uint64_t> RamSaver::look() {
+  std::vector<DirtyBitmap> found;
+  for (const RamBlock& block : blocks_) found.emplace_back(block.pages());
+  GODWIT_TRY(tracker_.collect(found));
+  prepared_ = {};
+  std::uint64_t written = 0;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (ignored(blocks_[i])) continue;
+    // What the first pass has not come to is dirty anyway, and a tracker may say so of all of it.
+    const std::uint64_t sent = sent_pages(i);
+    found[i].clear_range({sent, blocks_[i].pages() - sent});
+    written += found[i].count();
+    const auto words = found[i].words();
+    for (std::size_t word = 0; word < words.size(); ++word)
+      counters_.dirty_pages += dirty_[i].merge_word(word, words[word]);
+    // Or a page would be found once, and not again before it is sent.
+    if (first_pass_) GODWIT_TRY(tracker_.rearm(i, {0, sent}, dirty_[i]));
+  }
+  return written;
+}
+
+/// How many pages from its start on the pass has behind it; all, if that is not the first one.
+std::uint64_t RamSaver::sent_pages(std::size_t block) const {
+  if (!first_pass_ || block < block_) return blocks_[block].pages();
+  return block == block_ ? page_ : 0;
+}
+
 std::vector<DirtyBitmap> RamSaver::hand_over_rest() {
   handed_over_ = true;
   return std::move(dirty_);

@@ -46,6 +46,11 @@ class RamSaver {
   /// Collects what the guest wrote since. Returns the number of pages that became dirty.
   Result<std::uint64_t> synchronize();
 
+  /// Collects in the middle of a pass. Returns how many pages that were sent before the guest has written
+  /// since the last time, those that were known to be dirty again included.
+  Result<std::uint64_t> look();
+  bool first_pass() const { return first_pass_; }
+
   std::uint64_t remaining_bytes() const { return counters_.dirty_pages * page_size; }
 
   /// Sends dirty pages until none is left (true) or the limits end the slice (false). Neither writes the
@@ -68,6 +73,7 @@ class RamSaver {
  private:
   bool ignored(const RamBlock& block) const { return ignore_shared_ && block.shared; }
   Result<> send_run(StreamWriter& out, std::size_t block_index, PageRange range);
+  std::uint64_t sent_pages(std::size_t block) const;
   Result<> wrap_around(StreamWriter& out);
   Result<> prepare(std::size_t block_index, std::uint64_t page);
 

@@ -1,5 +1,7 @@
 #include "engine/outgoing/session.h"
 
+#include <algorithm>
+
 #include "base/fail.h"
 #include "base/log.h"
 #include "engine/device_state.h"
@@ -29,20 +31,36 @@ Result<> OutgoingSession::synchronize() {
   remaining_at_sync = ram.remaining_bytes();
   const std::uint64_t pass = ++statistics.ram.synchronizations;
   if (pass == 2 && has(Capability::x_auto_lanes) && !state_before_stop) choose_lanes(fresh);
-  if (dirty_rate.add(context.clock.now(), fresh)) {
-    statistics.ram.dirty_pages_per_second = dirty_rate.pages_per_second();
-    lanes.end_period();
-    if (periods_left_to_deltas > 0 && lanes.deltas_pay())
-      --periods_left_to_deltas;
-    else if (auto_converge)
-      auto_converge->period_ended(dirty_rate.period_pages() * page_size, bytes_sent(),
-                                  context.settings.parameters());
-    if (limit_converge)
-      limit_converge->period_ended(dirty_rate.period_pages() * page_size, bytes_sent(),
-                                   context.settings.parameters());
-  }
+  count_written(fresh);
   if (has(Capability::events)) context.observer.on_pass(static_cast<std::int64_t>(pass));
   return {};
+}
+
+Result<> OutgoingSession::look_at_writes() {
+  if (!auto_converge || lanes.deltas_pay() || !dirty_rate.is_over(context.clock.now())) return {};
+  // A guest does not run slower than it must: in the first pass just so early that the steps are taken when
+  // it ends.
+  const std::uint64_t bytes_per_ms =
+      std::max<std::uint64_t>(static_cast<std::uint64_t>(window.bytes_per_ms()), 1);
+  const Milliseconds time_left(static_cast<std::int64_t>(ram.remaining_bytes() / bytes_per_ms));
+  if (ram.first_pass() && time_left > time_to_largest_throttle(context.settings.parameters())) return {};
+  GODWIT_ASSIGN(const std::uint64_t written, ram.look());
+  count_written(written);
+  return {};
+}
+
+void OutgoingSession::count_written(std::uint64_t pages) {
+  if (!dirty_rate.add(context.clock.now(), pages)) return;
+  statistics.ram.dirty_pages_per_second = dirty_rate.pages_per_second();
+  lanes.end_period();
+  if (periods_left_to_deltas > 0 && lanes.deltas_pay())
+    --periods_left_to_deltas;
+  else if (auto_converge)
+    auto_converge->period_ended(dirty_rate.period_pages() * page_size, bytes_sent(),
+                                context.settings.parameters());
+  if (limit_converge)
+    limit_converge->period_ended(dirty_rate.period_pages() * page_size, bytes_sent(),
+                                 context.settings.parameters());
 }
 
 void OutgoingSession::choose_lanes(std::uint64_t hot_pages) {
@@ -81,7 +99,7 @@ void OutgoingSession::choose_lanes(std::uint64_t hot_pages) {
 void OutgoingSession::update_window() {
   RamCounters& counters = statistics.ram;
   if (!window.update(context.clock.now(), bytes_sent(), counters.pages_sent(),
-                     context.settings.downtime_limit_ms()))
+                     context.settings.downtime_limit_ms(), statistics.spared_bytes()))
     return;
   counters.mbps = window.mbps();
   counters.pages_per_second = window.pages_per_second();

@@ -61,6 +61,9 @@ struct OutgoingSession {
 
   /// Collects what became dirty: a pass.
   Result<> synchronize();
+  /// In the middle of a pass, with auto-converge: finds out how fast the guest writes, so that a throttle
+  /// does not wait for the end of the pass.
+  Result<> look_at_writes();
   /// With x-auto-lanes, before the second pass, in which the guest is found to have written to so much.
   void choose_lanes(std::uint64_t hot_pages);
   /// Takes the figures of the last window, if it is over.
@@ -91,6 +94,9 @@ struct OutgoingSession {
   }
   /// Shuts the channels down and forgets them, their writers, the return path and what the lanes keep.
   void close_channels();
+
+  /// So many pages were found to be written to.
+  void count_written(std::uint64_t pages);
 
   const OutgoingContext context;
   const Capabilities capabilities;

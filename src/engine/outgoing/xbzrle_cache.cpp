@@ -40,8 +40,7 @@ std::byte* XbzrleCache::find(std::uint64_t page, std::uint64_t pass) {
 
 std::byte* XbzrleCache::insert(std::uint64_t page, std::uint64_t pass) {
   Slot& slot = slot_of(page);
-  const bool others = slot.page_plus_1 != 0 && slot.page_plus_1 != page + 1;
-  if (others && slot.used + kept_passes > pass) return nullptr;
+  if (taken(page) && slot.used + kept_passes > pass) return nullptr;
   slot = {page + 1, pass};
   return version_of(page);
 }

@@ -28,6 +28,12 @@ class XbzrleCache {
   /// other one is still in use. The caller fills it.
   std::byte* insert(std::uint64_t page, std::uint64_t pass);
 
+  /// Another page's version is where this one's would be.
+  bool taken(std::uint64_t page) {
+    const std::uint64_t owner_plus_1 = slot_of(page).page_plus_1;
+    return owner_plus_1 != 0 && owner_plus_1 != page + 1;
+  }
+
   /// The destination gets something else than what the cache has of this page.
   void forget(std::uint64_t page);
 

@@ -6,18 +6,9 @@
 
 namespace godwit::engine {
 
-bool XbzrleGain::made_deltas(std::uint64_t pass, std::uint64_t found, std::uint64_t sent_bytes,
-                             std::uint64_t missing) {
-  if (!begun_) {
-    begun_ = true;
-    first_pass_ = pass;
-  }
-  pages_ += found;
-  sent_bytes_ += sent_bytes;
-  if (!filling(pass)) {
-    pages_ += missing;
-    sent_bytes_ += missing * page_size;
-  }
+bool XbzrleGain::made_deltas(std::uint64_t found, std::uint64_t sent_bytes, std::uint64_t crowded_out) {
+  pages_ += found + crowded_out;
+  sent_bytes_ += sent_bytes + crowded_out * page_size;
   if (pages_ < window_pages) return false;
   const auto raw = static_cast<double>(pages_ * page_size);
   const bool worth_it = static_cast<double>(sent_bytes_) <= (1 - least_saved) * raw;
@@ -33,9 +24,7 @@ bool XbzrleGain::made_deltas(std::uint64_t pass, std::uint64_t found, std::uint6
 
 bool XbzrleGain::stayed_aside(std::uint64_t pages) {
   pause_left_ -= std::min(pages, pause_left_);
-  if (pause_left_ != 0) return false;
-  begun_ = false;
-  return true;
+  return pause_left_ == 0;
 }
 
 }  // namespace godwit::engine

@@ -18,20 +18,16 @@ class XbzrleGain {
   /// Whether deltas are to be made for the next pages. Asked before each run of pages.
   bool pays() const { return pause_left_ == 0; }
 
-  /// Pages of pass number `pass` went through the cache: so many were found there and cost `sent_bytes` in
-  /// all, so many were not, and went whole. True if deltas step aside from here on.
-  bool made_deltas(std::uint64_t pass, std::uint64_t found, std::uint64_t sent_bytes, std::uint64_t missing);
+  /// Pages went through the cache: so many were found there and cost `sent_bytes` in all; so many were not,
+  /// because others had their places, and went whole. Pages that are merely new to the cache do not count:
+  /// they have to come a second time to be found. True if deltas step aside from here on.
+  bool made_deltas(std::uint64_t found, std::uint64_t sent_bytes, std::uint64_t crowded_out);
 
   /// Pages went past the cache. True if deltas are tried again from here on.
   bool stayed_aside(std::uint64_t pages);
 
  private:
-  /// In the first pass the cache only fills: a page has to come a second time to be found.
-  bool filling(std::uint64_t pass) const { return pass <= first_pass_; }
-
-  bool begun_ = false;
-  std::uint64_t first_pass_ = 0;  ///< of this attempt
-  std::uint64_t pages_ = 0;       ///< of the window
+  std::uint64_t pages_ = 0;  ///< of the window
   std::uint64_t sent_bytes_ = 0;
   std::uint64_t next_pause_ = first_pause;
   std::uint64_t pause_left_ = 0;  ///< pages

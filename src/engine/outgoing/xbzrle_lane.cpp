@@ -44,8 +44,8 @@ Result<> XbzrleLane::send(StreamWriter& out, const PageRun& run) {
 
 void XbzrleLane::add_deltas(const PageRun& run) {
   const std::uint64_t hits = counters_.hits;
-  const std::uint64_t misses = counters_.misses;
   const std::uint64_t bytes = counters_.bytes;
+  crowded_out_ = 0;
   const std::uint64_t first_number = first_number_[run.block_index];
   for (std::uint64_t page = run.range.first; page < run.range.first + run.range.count; ++page) {
     const std::byte* live = run.block.host + page * page_size;
@@ -57,9 +57,8 @@ void XbzrleLane::add_deltas(const PageRun& run) {
     else
       add_unknown(page, number, live);
   }
-  if (gain_.made_deltas(pass_, counters_.hits - hits, counters_.bytes - bytes, counters_.misses - misses))
-    log::info(
-        "xbzrle: deltas are hardly smaller than pages, or pages are not in the cache: sending them whole");
+  if (gain_.made_deltas(counters_.hits - hits, counters_.bytes - bytes, crowded_out_))
+    log::info("xbzrle: deltas are hardly smaller than pages, or the cache is too small: sending them whole");
 }
 
 /// The destination gets versions that are not in the cache: none of them may be the start of a delta later.
@@ -99,6 +98,7 @@ void XbzrleLane::add_zero(std::uint64_t page, std::uint64_t number) {
 
 void XbzrleLane::add_unknown(std::uint64_t page, std::uint64_t number, const std::byte* live) {
   ++counters_.misses;
+  if (cache_->taken(number)) ++crowded_out_;
   std::byte* version = last_stage_ ? nullptr : cache_->insert(number, pass_);
   if (!version) {
     batch_.add_normal(page);

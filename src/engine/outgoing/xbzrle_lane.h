@@ -48,7 +48,8 @@ class XbzrleLane final : public PageLane {
   std::uint64_t refused_size_ = 0;  ///< a cache size there was no memory for
   std::uint64_t pass_ = 0;
   XbzrleGain gain_;
-  bool last_stage_ = false;  ///< the cache is read, and not changed any more
+  std::uint64_t crowded_out_ = 0;  ///< pages of a run that were not found because another has the place
+  bool last_stage_ = false;        ///< the cache is read, and not changed any more
 
   alignas(64) std::array<std::byte, page_size> steady_;  ///< a copy of the page that nobody writes to
   std::unique_ptr<std::byte[]> deltas_;                  ///< a page's room for each page of a run
