@@ -45,6 +45,13 @@ void Premapper::expect(std::span<std::byte> bytes) {
     changed_.notify_all();
 }
 
+void Premapper::settle(std::span<const std::byte> bytes) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return !busy_ || busy_ >= bytes.data() + bytes.size() || busy_ + piece_size <= bytes.data();
+  });
+}
+
 void Premapper::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return at_ == end_ && !busy_; });
@@ -61,17 +68,17 @@ void Premapper::run(const std::stop_token& stop) {
   while (changed_.wait(lock, stop, [this] { return at_ != end_; })) {
     std::byte* const piece = at_;
     at_ += piece_size;
-    busy_ = true;
+    busy_ = piece;
     lock.unlock();
     const int failed = ::madvise(piece, piece_size, madv_populate_write) == 0 ? 0 : errno;
     lock.lock();
-    busy_ = false;
+    busy_ = nullptr;
     if (failed != 0 && failed != EINTR && failed != EAGAIN) {
       log::debug("memory is not made ready ahead of the data: {}", std::strerror(failed));
       of_no_use_ = true;
       end_ = at_;
     }
-    if (at_ == end_) changed_.notify_all();
+    changed_.notify_all();
   }
 }
 

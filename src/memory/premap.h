@@ -25,6 +25,9 @@ class Premapper {
   /// `bytes` will probably be written soon, front to back. Replaces the last wish, of which what was done
   /// already is not done again. Only the whole huge pages in it count.
   void expect(std::span<std::byte> bytes);
+  /// `bytes` are written next. Waits while the thread is in the middle of a huge page of them: two that touch
+  /// one at the same time each clear a whole one, and one of those is thrown away.
+  void settle(std::span<const std::byte> bytes);
   /// Returns when the last wish was fulfilled or given up.
   void wait();
   /// Forgets the last wish. When it returns, nothing touches the memory.
@@ -35,9 +38,9 @@ class Premapper {
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::byte* at_ = nullptr;   ///< up to here the wish is fulfilled
-  std::byte* end_ = nullptr;  ///< its end; at_ == end_: nothing to do
-  bool busy_ = false;
+  std::byte* at_ = nullptr;    ///< up to here the wish is fulfilled
+  std::byte* end_ = nullptr;   ///< its end; at_ == end_: nothing to do
+  std::byte* busy_ = nullptr;  ///< the huge page it is in the middle of
   bool of_no_use_ = false;
   std::jthread thread_;
 };

@@ -64,6 +64,19 @@ TEST_F(PremapTest, FollowsTheDataAndJumps) {
   EXPECT_FALSE(found.test(11 * pages_per_huge_page));
 }
 
+TEST_F(PremapTest, WhoWritesMayWaitForTheHugePageThatIsBeingTouched) {
+  Premapper premapper;
+  premapper.settle(bytes(0, huge_page));  // nothing is
+  premapper.expect(bytes(0, 16 * huge_page));
+  for (std::uint64_t at = 0; at < 16 * huge_page; at += huge_page) {
+    premapper.settle(bytes(at, huge_page));
+    ram_->host()[at] = std::byte{1};
+  }
+  premapper.wait();
+  EXPECT_EQ(populated(), 16 * pages_per_huge_page);
+  for (std::uint64_t at = 0; at < 16 * huge_page; at += huge_page) EXPECT_EQ(ram_->host()[at], std::byte{1});
+}
+
 TEST_F(PremapTest, TouchesNothingOnceStopped) {
   Premapper premapper;
   premapper.expect(bytes(0, 16 * huge_page));

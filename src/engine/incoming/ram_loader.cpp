@@ -44,9 +44,12 @@ Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
   };
   touched_.clear();
   landed_.clear();
+  first_touch_.clear();
   for (const RamBlock& block : blocks_) {
     touched_.push_back(memory::populated_pages(block));
-    if (multifd_) landed_.emplace_back(block.pages());
+    if (!multifd_) continue;
+    landed_.emplace_back(block.pages());
+    first_touch_.emplace_back(block.host, block.size);
   }
   const wire::BlockListFormat format{.has_host_page_size = has_host_page_size,
                                      .has_guest_addresses = ignore_shared_};
@@ -159,6 +162,7 @@ Result<> RamLoader::place_normal(Input& in, const wire::PageRecord& record) {
 
 Result<> RamLoader::read_ahead(Input& in, std::span<std::byte> body, std::uint64_t count) {
   const RamBlock& block = blocks_[runs_.block()];
+  premapper_.settle({block.host + runs_.next_offset(), count * page_size});
   GODWIT_TRY(runs_.read(in, body, block, count, touched_[runs_.block()]));
   const PageRange next = runs_.expected(block.pages());
   premapper_.expect({block.host + next.first * page_size, next.count * page_size});

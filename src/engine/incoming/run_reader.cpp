@@ -20,7 +20,7 @@ std::uint64_t RunReader::untouched_ahead(const Input& in, const DirtyBitmap& tou
 }
 
 PageRange RunReader::expected(std::uint64_t block_pages) const {
-  const std::uint64_t first = std::min(next_offset_ / page_size, block_pages);
+  const std::uint64_t first = std::min(next_offset_ / page_size + longest_read, block_pages);
   return {first, std::min({run_ / 8, farthest_expected, block_pages - first})};
 }
 

@@ -36,6 +36,8 @@ class RunReader {
 
   /// The block of the last record.
   std::uint32_t block() const { return block_; }
+  /// Where in it the page after that belongs.
+  std::uint64_t next_offset() const { return next_offset_; }
 
   /// To be told of every record that was decoded.
   void note(const wire::PageRecord& record) {
@@ -58,8 +60,8 @@ class RunReader {
   Result<> read(Input& in, std::span<std::byte> body, const RamBlock& block, std::uint64_t count,
                 DirtyBitmap& touched);
 
-  /// The pages of the current block, of `block_pages`, that will probably be read soon, if the run goes on:
-  /// an eighth of what it has brought, since some of it is in vain when the run ends.
+  /// The pages of the current block, of `block_pages`, that will probably be read after the next read, if the
+  /// run goes on: an eighth of what it has brought, since some of it is in vain when the run ends.
   PageRange expected(std::uint64_t block_pages) const;
 
   /// Pages that came in place, and bytes that landed in the wrong place: for tests and logs.
