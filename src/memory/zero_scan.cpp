@@ -20,6 +20,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 // goes in steps of four vectors, whose loads do not wait for each other. Who asks about one page asks about
 // the next ones too: the first bytes of one that is some pages ahead are fetched meanwhile.
 constexpr std::size_t pages_ahead = 8;
+constexpr std::size_t words_per_line = 64 / sizeof(std::uint64_t);
+constexpr std::size_t words_ahead = 2048 / sizeof(std::uint64_t);
 
 bool zero_page(const std::byte* page) {
   const hn::ScalableTag<std::uint64_t> tag;
@@ -31,6 +33,9 @@ bool zero_page(const std::byte* page) {
 
   constexpr std::size_t words_per_page = page_size / sizeof(std::uint64_t);
   for (std::size_t word = 0; word < words_per_page; word += 4 * lanes) {
+    // The processor itself fetches ahead up to the end of a page, not beyond.
+    for (std::size_t line = 0; line < 4 * lanes; line += words_per_line)
+      hwy::Prefetch(words + word + line + words_ahead);
     const auto a = hn::Or(hn::LoadU(tag, words + word), hn::LoadU(tag, words + word + lanes));
     const auto b = hn::Or(hn::LoadU(tag, words + word + 2 * lanes), hn::LoadU(tag, words + word + 3 * lanes));
     if (!hn::AllTrue(tag, hn::Eq(hn::Or(a, b), zero))) return false;

@@ -16,14 +16,16 @@ HWY_BEFORE_NAMESPACE();
 namespace godwit::wire::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One bit per byte of the page, set where the versions differ. The runs are then found a word, that is 64
-// bytes, at a time, and the pages are read once and in order.
-bool find_differences(const std::byte* before, const std::byte* after, std::uint64_t* differs) {
+// One bit per byte of the page, set where the versions differ, and in the result one per word of those, set
+// where it is not 0. The runs are then found a word, that is 64 bytes, at a time, and the pages are read once
+// and in order.
+std::uint64_t find_differences(const std::byte* before, const std::byte* after, std::uint64_t* differs) {
   const hn::CappedTag<std::uint8_t, 64> tag;
   const std::size_t lanes = hn::Lanes(tag);
   const auto* from = reinterpret_cast<const std::uint8_t*>(before);
   const auto* to = reinterpret_cast<const std::uint8_t*>(after);
-  std::uint64_t any = 0;
+  static_assert(page_size / 64 <= 64);
+  std::uint64_t words = 0;
   for (std::size_t word = 0; word < page_size / 64; ++word) {
     std::uint64_t mask = 0;
     for (std::size_t at = 0; at < 64; at += lanes) {
@@ -34,9 +36,9 @@ bool find_differences(const std::byte* before, const std::byte* after, std::uint
       mask |= bits << at;
     }
     differs[word] = mask;
-    any |= mask;
+    words |= std::uint64_t{mask != 0} << word;
   }
-  return any != 0;
+  return words;
 }
 
 }  // namespace godwit::wire::HWY_NAMESPACE
@@ -53,28 +55,31 @@ static_assert(std::endian::native == std::endian::little, "mask bits are stored 
 
 using Bits = std::array<std::uint64_t, page_size / 64>;
 
-/// The first position from `at` whose bit is not `value`, or page_size.
-std::size_t run_end(const Bits& bits, std::size_t at, bool value) {
-  const std::uint64_t flip = value ? ~std::uint64_t{0} : 0;
-  std::size_t word = at / 64;
-  if (word == bits.size()) return page_size;
-  std::uint64_t rest = (bits[word] ^ flip) & (~std::uint64_t{0} << (at % 64));
-  while (rest == 0) {
-    if (++word == bits.size()) return page_size;
-    rest = bits[word] ^ flip;
+/// Where runs of set bits begin and end, in turns.
+struct Edges {
+  std::array<std::uint16_t, page_size + 1> at;
+  std::size_t count = 0;
+};
+
+/// `words`: which words of `bits` are not 0.
+void find_edges(const Bits& bits, std::uint64_t words, Edges& edges) {
+  // A run that reaches the end of a word ends in the next one.
+  for (std::uint64_t left = words | words << 1; left != 0; left &= left - 1) {
+    const auto word = static_cast<std::size_t>(std::countr_zero(left));
+    const std::uint64_t before = word == 0 ? 0 : bits[word - 1] >> 63;
+    for (std::uint64_t edge = bits[word] ^ (bits[word] << 1 | before); edge != 0; edge &= edge - 1)
+      edges.at[edges.count++] =
+          static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(edge)));
   }
-  return word * 64 + static_cast<std::size_t>(std::countr_zero(rest));
+  if (edges.count % 2 == 1) edges.at[edges.count++] = page_size;
 }
 
-/// 1 or 2 bytes; value <= 16383.
+/// 1 or 2 bytes, and `to` has room for two; value <= 16383. Without a branch: lengths are hard to foresee.
 std::size_t put_length(std::byte* to, std::size_t value) {
-  if (value < 0x80) {
-    to[0] = static_cast<std::byte>(value);
-    return 1;
-  }
-  to[0] = static_cast<std::byte>((value & 0x7f) | 0x80);
+  const std::size_t longer = value >> 7 != 0 ? 1 : 0;
+  to[0] = static_cast<std::byte>((value & 0x7f) | longer << 7);
   to[1] = static_cast<std::byte>(value >> 7);
-  return 2;
+  return 1 + longer;
 }
 
 /// Most runs are a few bytes long; copying a whole vector is cheaper than asking how many.
@@ -108,15 +113,17 @@ XbzrleDelta encode_xbzrle(const std::byte* before, const std::byte* after,
                           std::span<std::byte, page_size> delta) {
   using enum XbzrleDelta::Kind;
   Bits differs;
-  if (!HWY_DYNAMIC_DISPATCH(find_differences)(before, after, differs.data())) return {unchanged, 0};
+  const std::uint64_t words = HWY_DYNAMIC_DISPATCH(find_differences)(before, after, differs.data());
+  if (words == 0) return {unchanged, 0};
+  Edges edges;
+  find_edges(differs, words, edges);
   std::size_t size = 0;
   std::size_t at = 0;
-  while (at < page_size) {
-    const std::size_t changed = run_end(differs, at, false);
-    if (size + 2 > page_size) return {overflow, 0};
-    if (changed == page_size) break;  // the last unchanged run is left out
-    const std::size_t end = run_end(differs, changed, true);
+  for (std::size_t edge = 0; edge < edges.count; edge += 2) {
+    const std::size_t changed = edges.at[edge];
+    const std::size_t end = edges.at[edge + 1];
     const std::size_t count = end - changed;
+    if (size + 2 > page_size) return {overflow, 0};
     size += put_length(delta.data() + size, changed - at);
     if (size + 2 > page_size) return {overflow, 0};
     size += put_length(delta.data() + size, count);
@@ -125,6 +132,8 @@ XbzrleDelta encode_xbzrle(const std::byte* before, const std::byte* after,
     size += count;
     at = end;
   }
+  // The last unchanged run is left out, but there has to be room for its length.
+  if (at < page_size && size + 2 > page_size) return {overflow, 0};
   return {encoded, size};
 }
 
