@@ -24,8 +24,10 @@ constexpr std::uint32_t kPingBeforePackage = 2;
 constexpr std::uint32_t kPingInPackage = 3;
 constexpr std::uint32_t kPingBehindPackage = 4;
 
-/// What goes out in the background at a time: little, because a requested page waits for it.
-constexpr std::uint64_t kBackgroundPages = 16;
+/// What goes out in the background at a time: little, because a requested page waits for it; less where the
+/// background is not in a hurry.
+constexpr std::uint64_t kBackgroundPages = 32;
+constexpr std::uint64_t kPacedPages = 8;
 /// How long to stay awake after a request: a guest that faults faults again soon, and waking up costs more
 /// than this is worth.
 constexpr Nanoseconds kStayAwake = 100us;
@@ -208,7 +210,9 @@ Result<PostcopyPhase::Ready> PostcopyPhase::wait() {
 Result<> PostcopyPhase::send_background() {
   open_section();
   wrote_at_ = session_.context.clock.now();
-  return pages_->send_next(main_, std::clamp<std::uint64_t>(quota_left() / page_size, 1, kBackgroundPages),
+  const std::uint64_t most =
+      session_.context.settings.max_postcopy_bandwidth() == 0 ? kBackgroundPages : kPacedPages;
+  return pages_->send_next(main_, std::clamp<std::uint64_t>(quota_left() / page_size, 1, most),
                            urgent_.out != nullptr);
 }
 
