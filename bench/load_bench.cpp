@@ -8,9 +8,8 @@
 #include "channel/channel_input.h"
 #include "channel/socket_channel.h"
 #include "engine/incoming/ram_loader.h"
-#include "engine/outgoing/page_batch.h"
-#include "engine/outgoing/stream_writer.h"
 #include "memory/ram.h"
+#include "noise_sender.h"
 
 namespace godwit::engine {
 namespace {
@@ -19,23 +18,6 @@ constexpr std::uint64_t kSize = 1024ull * 1024 * 1024;
 
 memory::GuestRam new_ram() {
   return memory::GuestRam::create({.size = kSize}).value();
-}
-
-bool send(channel::Channel& channel, const RamBlock& block) {
-  StreamWriter out(channel);
-  wire::BlockEntry entry;
-  entry.name = block.name;
-  entry.length = block.size;
-  wire::encode_block_list(out.pending(), {&entry, 1});
-  wire::encode_end_of_section(out.pending());
-  PageBatch batch;
-  for (std::uint64_t page = 0; page < block.pages(); page += PageBatch::capacity) {
-    batch.begin(block);
-    for (std::uint64_t i = 0; i < PageBatch::capacity; ++i) batch.add_normal(page + i);
-    if (!batch.write(out)) return false;
-  }
-  wire::encode_end_of_section(out.pending());
-  return out.flush().has_value();
 }
 
 void load_noise(benchmark::State& state) {
@@ -53,7 +35,7 @@ void load_noise(benchmark::State& state) {
     const memory::GuestRam ram = new_ram();
     const RamBlock block = ram.block("ram");
     const auto sender =
-        start_thread("sender", [&](const std::stop_token&) { send(from, source.block("ram")); });
+        start_thread("sender", [&](const std::stop_token&) { send_block(from, source.block("ram")); });
     state.ResumeTiming();
     channel::ChannelInput in(to);
     RamLoader loader({&block, 1}, false);
