@@ -19,8 +19,9 @@ class Postcopy(unittest.TestCase):
         self.directory = tempfile.mkdtemp(prefix="godwit-postcopy-")
         self.addCleanup(shutil.rmtree, self.directory, True)
 
-    def move(self, source_program, destination_program, kind="ram", cuts=0, capabilities=(), side=0):
-        with Move(self.directory, source_program, destination_program, kind, capabilities=capabilities) as move:
+    def move(self, source_program, destination_program, kind="ram", cuts=0, capabilities=(), side=0,
+             tls=False):
+        with Move(self.directory, source_program, destination_program, kind, capabilities=capabilities, tls=tls) as move:
             move.start(postcopy_bandwidth=MIB if cuts else 4 * MIB)
             move.destination.qmp.wait("RESUME")
             move.check_some()
@@ -78,6 +79,12 @@ class Postcopy(unittest.TestCase):
 
     def test_both_connections_are_mended(self):
         self.for_each_pair(lambda *pair: self.move(*pair, cuts=2, capabilities=["postcopy-preempt"]))
+
+    def test_urgent_pages_with_tls(self):
+        self.for_each_pair(lambda *pair: self.move(*pair, capabilities=["postcopy-preempt"], tls=True))
+
+    def test_both_connections_are_mended_with_tls(self):
+        self.for_each_pair(lambda *pair: self.move(*pair, cuts=2, capabilities=["postcopy-preempt"], tls=True))
 
     def test_blocktime(self):
         self.for_each_pair(lambda *pair: self.move(*pair, capabilities=["postcopy-blocktime"]))

@@ -40,10 +40,11 @@ class Move:
     """Use as a context manager: starts both machines and the wire."""
 
     def __init__(self, directory, source_program, destination_program, kind="ram", size=16 * MIB, capabilities=(),
-                 seed=1):
+                 seed=1, tls=False):
         self.directory, self.kind, self.size = directory, kind, size
         self.programs = source_program, destination_program
         self.capabilities = capabilities
+        self.tls = tls
         self.random = random.Random(seed)
         self.generation = {}  # of the pages that were written at the destination
         self.touched = []  # what was asked for and not waited for: page, and what it has to hold
@@ -59,6 +60,8 @@ class Move:
             for vm in (self.source, self.destination):
                 vm.is_source = vm is self.source
                 vm.qmp.capabilities(events=True, postcopy_ram=True, **dict.fromkeys(self.capabilities, True))
+            if self.tls:
+                self._secure()
             return self
         except BaseException:
             self.exits.close()
@@ -78,6 +81,14 @@ class Move:
                 directory=self.directory, qtest=program == GODWIT)
         vm.speaks_qtest = program == GODWIT
         return vm
+
+    def _secure(self):
+        """Both sides know a key."""
+        with open(self.directory + "/keys.psk", "w") as f:
+            f.write("qemu:%s\n" % os.urandom(32).hex())
+        for vm, endpoint in ((self.source, "client"), (self.destination, "server")):
+            vm.qmp.command("object-add", qom_type="tls-creds-psk", id="tls0", dir=self.directory, endpoint=endpoint)
+            vm.qmp.command("migrate-set-parameters", tls_creds="tls0", tls_hostname="localhost")
 
     def _source(self):
         if self.programs[0] == GODWIT:

@@ -1,12 +1,14 @@
 #include "channel/tls/tls_listener.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <list>
 #include <mutex>
 #include <optional>
+#include <poll.h>
 #include <sys/socket.h>
 #include <thread>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "channel/wait.h"
 
 namespace godwit::channel {
 namespace {
@@ -66,6 +69,7 @@ class TlsListener final : public Listener {
     std::uint64_t number = 0;         // in the order of arrival
     std::optional<TlsServer> server;  // unset: it has to show an opening
     std::unique_ptr<Channel> transport;
+    bool proved = false;  // its handshake is over; guarded by mutex_
     bool silent = false;  // it need not show anything; guarded by mutex_
     Interrupt interrupt;
     bool done = false;  // guarded by mutex_
@@ -118,8 +122,9 @@ class TlsListener final : public Listener {
       return closed_ || std::ranges::any_of(handshakes_, [](const Handshake& each) { return each.done; });
     };
     if (changed_.wait_for(lock, honest_time, has_room)) return;
-    auto victim = std::ranges::find_if(
-        handshakes_, [](const Handshake& each) { return each.server || !has_sent(*each.transport); });
+    auto victim = std::ranges::find_if(handshakes_, [](const Handshake& each) {
+      return each.server ? !each.proved : !has_sent(*each.transport);
+    });
     if (victim == handshakes_.end()) victim = handshakes_.begin();
     victim->interrupt.interrupt();
     changed_.notify_all();
@@ -135,12 +140,43 @@ class TlsListener final : public Listener {
     if (!mine.server) return await_plain(mine);
     const std::string peer = name_of(*mine.transport);
     auto channel = start_tls(std::move(mine.transport), *mine.server, mine.interrupt);
-    if (!channel && !mine.interrupt.interrupted())
-      log::warn("{} was not let in: {}", peer, channel.error().what());
+    Result<> comes_in = channel ? await_turn(mine, **channel) : fail(std::move(channel).error());
     const std::lock_guard lock(mutex_);
-    if (channel) admit(*std::move(channel));
+    if (comes_in) {
+      admit(*std::move(channel));
+    } else if (!mine.interrupt.interrupted()) {
+      log::warn("{} was not let in: {}", peer, comes_in.error().what());
+    }
     mine.done = true;
     changed_.notify_all();
+  }
+
+  /// Of two connections of one source the one that speaks is the first, whose handshake ever was over before.
+  Result<> await_turn(Handshake& mine, const Channel& channel) {
+    if (!opening_ || !listener_->multi_channel() || channel.read_descriptor() < 0 ||
+        !opening_().another_follows_silently)
+      return {};
+    {
+      const std::lock_guard lock(mutex_);
+      mine.proved = true;
+      if (!speaks(channel) && std::exchange(one_may_be_silent_, false)) return {};
+    }
+    if (!speaks(channel)) {
+      std::array<pollfd, 2> entries{
+          {{channel.read_descriptor(), POLLIN, 0}, {mine.interrupt.fd(), POLLIN, 0}}};
+      GODWIT_TRY(wait_for_any(entries, std::chrono::steady_clock::now() + opening_patience));
+    }
+    const std::lock_guard lock(mutex_);
+    if (mine.silent) return {};
+    if (mine.interrupt.interrupted()) return fail("the connection is not wanted any more");
+    if (!speaks(channel)) return fail("it has sent nothing for {} ms", opening_patience.count());
+    let_one_be_silent(mine.number);
+    return {};
+  }
+
+  static bool speaks(const Channel& channel) {
+    pollfd entry{channel.read_descriptor(), POLLIN, 0};
+    return channel.has_unread() || ::poll(&entry, 1, 0) > 0;
   }
 
   void await_plain(Handshake& mine) {
@@ -162,10 +198,11 @@ class TlsListener final : public Listener {
     changed_.notify_all();
   }
 
-  /// The first one that came, or comes, behind connection `number`. With mutex_ held.
+  /// The first one that came, or comes, behind connection `number`; with TLS, that has proved who it is. With
+  /// mutex_ held.
   void let_one_be_silent(std::uint64_t number) {
     for (Handshake& each : handshakes_) {
-      if (each.done || each.server || each.number <= number || each.silent) continue;
+      if (each.done || each.number <= number || each.silent || (each.server && !each.proved)) continue;
       each.silent = true;
       each.interrupt.interrupt();
       return;

@@ -23,7 +23,11 @@ using OpeningPolicy = std::function<Opening()>;
 /// Peers that were not let in yet are looked after side by side, at most `most_handshakes` of them: a
 /// stranger who connects and says nothing does not keep the real source waiting, and does not use up more
 /// than that. A peer that fails to prove itself is dropped with a line in the log; listening goes on. Without
-/// `opening`, and where there is one channel only, a peer without TLS is let in at once.
+/// `opening`, and where there is one channel only, a peer is let in as soon as it has proved itself, or at
+/// once.
+///
+/// Where a source opens another connection that is silent, the one that speaks comes first, with TLS too:
+/// handshakes end in any order.
 constexpr std::size_t most_handshakes = 64;
 
 std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy,
