@@ -23,7 +23,10 @@ namespace {
 constexpr std::size_t flush_bytes = std::size_t{256} * 1024;
 constexpr std::size_t largest_record = 16 * 1024;
 
-/// A server that refuses a certificate does so within some milliseconds.
+/// The first byte of a Godwit server, to a Godwit client.
+constexpr std::byte acceptance{'+'};
+
+/// Any other server that refuses a certificate does so within some milliseconds.
 constexpr std::chrono::milliseconds acceptance_patience{200};
 
 class TlsChannel final : public Channel {
@@ -56,21 +59,20 @@ class TlsChannel final : public Channel {
   }
 
   Result<std::size_t> read(std::span<const iovec> parts) override {
-    if (total_size(parts) == 0) return 0;
     is_read_.store(true, std::memory_order_relaxed);
-    if (!early_.empty()) return take_early(parts);
     std::size_t total = 0;
     for (const iovec& part : parts) {
       std::span room(static_cast<std::byte*>(part.iov_base), part.iov_len);
       while (!room.empty()) {
-        GODWIT_ASSIGN(const auto got, session_->decrypt(room));
-        if (got.ended) return total;
-        if (got.needs_more) {
-          if (total != 0) return total;
-          GODWIT_TRY(receive());
+        if (clear_.empty()) {
+          GODWIT_ASSIGN(const bool more, decrypt(total == 0));
+          if (!more) return total;
         }
-        room = room.subspan(got.size);
-        total += got.size;
+        const std::size_t count = std::min(room.size(), clear_.size());
+        std::memcpy(room.data(), clear_.data(), count);
+        clear_ = clear_.subspan(count);
+        room = room.subspan(count);
+        total += count;
       }
     }
     return total;
@@ -90,7 +92,7 @@ class TlsChannel final : public Channel {
 
   int read_descriptor() const override { return transport_->read_descriptor(); }
   int write_descriptor() const override { return transport_->write_descriptor(); }
-  bool has_unread() const override { return session_->has_unread(); }
+  bool has_unread() const override { return !clear_.empty() || session_->has_unread(); }
   void set_patience(std::chrono::milliseconds patience) override { transport_->set_patience(patience); }
   void prefer_latency() override { transport_->prefer_latency(); }
   std::string_view kind() const override { return transport_->kind(); }
@@ -113,26 +115,34 @@ class TlsChannel final : public Channel {
     }
   }
 
-  /// With TLS 1.3 a client has finished before the server looks at its certificate. A server of ours shows by
-  /// a session ticket that it has accepted it; one that sends none has `patience` to refuse.
-  Result<> await_acceptance(std::chrono::milliseconds patience) {
+  /// With TLS 1.3 a client has finished before the server looks at its certificate. A Godwit says when it has
+  /// accepted it; any other server has `patience` to refuse.
+  Result<> settle(std::chrono::milliseconds patience) {
+    if (session_->is_server()) return session_->is_confirmed() ? write({&acceptance, 1}) : Result<>();
+    if (session_->is_confirmed()) return await_acceptance();
     if (!session_->may_still_be_refused() || transport_->read_descriptor() < 0) return {};
     pollfd entry{transport_->read_descriptor(), POLLIN, 0};
     GODWIT_ASSIGN(const bool answered,
                   wait_for_any({&entry, 1}, std::chrono::steady_clock::now() + patience));
     if (!answered) return {};
-    if (auto got = receive(); !got) return fail(std::move(got).error().in("TLS handshake failed"));
-    early_.resize(largest_record);
-    auto got = session_->decrypt(early_);
-    if (!got) return fail(std::move(got).error().in("TLS handshake failed"));
-    if (got->ended) return fail("TLS handshake failed: the destination closed the connection");
-    early_.resize(got->size);
+    GODWIT_TRY(receive());
+    GODWIT_ASSIGN(const auto got, session_->decrypt());
+    if (got.ended) return fail("the destination closed the connection");
+    clear_ = got.bytes;
     return {};
   }
 
   std::string description() const { return session_->description(); }
 
  private:
+  Result<> await_acceptance() {
+    GODWIT_ASSIGN(const bool answered, decrypt(true));
+    if (!answered) return fail("the destination closed the connection");
+    if (clear_.front() != acceptance) return fail("the destination has not said that it accepts");
+    clear_ = clear_.subspan(1);
+    return {};
+  }
+
   Result<> encrypt(std::size_t size) {
     GODWIT_TRY(session_->encrypt(std::span(record_).first(size)));
     return session_->outgoing_size() < flush_bytes ? Result<>() : flush();
@@ -157,15 +167,15 @@ class TlsChannel final : public Channel {
     return fail(std::move(error));
   }
 
-  std::size_t take_early(std::span<const iovec> parts) {
-    std::size_t taken = 0;
-    for (const iovec& part : parts) {
-      const std::size_t count = std::min(part.iov_len, early_.size() - taken);
-      std::memcpy(part.iov_base, early_.data() + taken, count);
-      taken += count;
+  /// Fills clear_, which is empty. False: the stream has ended, or, unless it may `wait`, nothing is here.
+  Result<bool> decrypt(bool wait) {
+    for (;;) {
+      GODWIT_ASSIGN(const auto got, session_->decrypt());
+      clear_ = got.bytes;
+      if (!clear_.empty()) return true;
+      if (got.ended || !wait) return false;
+      if (got.needs_more) GODWIT_TRY(receive());
     }
-    early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(taken));
-    return taken;
   }
 
   Result<> receive() {
@@ -183,7 +193,7 @@ class TlsChannel final : public Channel {
   const std::unique_ptr<TlsSession> session_;
   std::atomic<bool> is_read_{false};
 
-  std::vector<std::byte> early_;  ///< of the reading thread: clear bytes that came with the handshake
+  std::span<const std::byte> clear_;  ///< of the reading thread: what is not read yet of the last record
 
   // Of the writing thread.
   std::array<std::byte, largest_record> record_;
@@ -227,7 +237,10 @@ Result<std::unique_ptr<Channel>> start(std::unique_ptr<Channel> transport,
   auto channel = std::make_unique<TlsChannel>(std::move(transport), std::move(session));
   Watchdog watchdog(*channel, interrupt, limit);
   auto done = channel->shake_hands();
-  if (done) done = channel->await_acceptance(acceptance_patience);
+  if (done) {
+    done = channel->settle(acceptance_patience);
+    if (!done) done = fail(std::move(done).error().in("TLS handshake failed"));
+  }
   if (watchdog.stop())
     return fail("TLS handshake failed: {} did not finish it within {} ms", peer, limit.count());
   if (!done) return fail(std::move(done).error());

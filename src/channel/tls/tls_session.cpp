@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "base/fail.h"
@@ -12,6 +13,9 @@ namespace {
 
 /// One read of the transport: many records, so that a system call is paid once for all of them.
 constexpr std::size_t incoming_capacity = std::size_t{256} * 1024;
+
+/// What both ends have to know for is_confirmed(), by ALPN: other peers do not look at it.
+constexpr std::string_view confirming = "godwit-confirms";
 
 std::string explain(gnutls_session_t session, ssize_t code) {
   if (code == GNUTLS_E_FATAL_ALERT_RECEIVED) {
@@ -27,21 +31,26 @@ TlsSession::TlsSession(std::shared_ptr<const TlsCredentials> credentials, Examin
     : credentials_(std::move(credentials)), examine_(std::move(examine)), incoming_(incoming_capacity) {}
 
 TlsSession::~TlsSession() {
+  if (record_) gnutls_packet_deinit(record_);
   if (session_) gnutls_deinit(session_);
 }
 
 Result<std::unique_ptr<TlsSession>> TlsSession::create(std::shared_ptr<const TlsCredentials> credentials,
                                                        const std::string& hostname, Examine examine) {
   std::unique_ptr<TlsSession> self(new TlsSession(std::move(credentials), std::move(examine)));
-  const bool is_server = self->credentials_->options().endpoint == TlsEndpoint::server;
   // A client shows the certificate it has even to a server that knows other authorities: then the refusal
   // says what is wrong, and not that there was none.
-  const unsigned role = is_server ? GNUTLS_SERVER : GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT;
+  const unsigned role = self->is_server() ? GNUTLS_SERVER : GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT;
   if (const int code = gnutls_init(&self->session_, role | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL); code < 0)
     return fail("Cannot initialize TLS session: {}", gnutls_strerror(code));
   GODWIT_TRY(self->credentials_->equip(self->session_));
   if (!hostname.empty())
     gnutls_server_name_set(self->session_, GNUTLS_NAME_DNS, hostname.data(), hostname.size());
+  std::string protocol(confirming);
+  const gnutls_datum_t offered{reinterpret_cast<unsigned char*>(protocol.data()),
+                               static_cast<unsigned>(protocol.size())};
+  if (const int code = gnutls_alpn_set_protocols(self->session_, &offered, 1, 0); code < 0)
+    return fail("Cannot initialize TLS session: {}", gnutls_strerror(code));
   gnutls_session_set_ptr(self->session_, self.get());
   if (self->examine_) gnutls_session_set_verify_function(self->session_, verify);
   gnutls_transport_set_ptr(self->session_, self.get());
@@ -106,11 +115,18 @@ Result<> TlsSession::encrypt(std::span<const std::byte> plain) {
   return {};
 }
 
-Result<TlsSession::Decrypted> TlsSession::decrypt(std::span<std::byte> into) {
+/// GnuTLS keeps a record where it has decrypted it: who scatters it calls for it once, and not once for each
+/// part.
+Result<TlsSession::Decrypted> TlsSession::decrypt() {
+  if (record_) gnutls_packet_deinit(std::exchange(record_, nullptr));
   const std::lock_guard lock(mutex_);
   for (;;) {
-    const ssize_t got = gnutls_record_recv(session_, into.data(), into.size());
-    if (got > 0) return Decrypted{.size = static_cast<std::size_t>(got)};
+    const ssize_t got = gnutls_record_recv_packet(session_, &record_);
+    if (got > 0) {
+      gnutls_datum_t bytes{};
+      gnutls_packet_get(record_, &bytes, nullptr);
+      return Decrypted{.bytes = std::as_bytes(std::span(bytes.data, bytes.size))};
+    }
     if (got == 0) return Decrypted{.ended = true};
     // Peers end a channel by closing the connection, without a word of TLS. A stream that was cut is known by
     // its own end mark, so nothing is lost by taking the one for the other.
@@ -122,9 +138,13 @@ Result<TlsSession::Decrypted> TlsSession::decrypt(std::span<std::byte> into) {
 }
 
 bool TlsSession::may_still_be_refused() const {
-  const TlsCredentialsOptions& options = credentials_->options();
-  return options.endpoint == TlsEndpoint::client && options.kind == TlsKind::certificates &&
+  return !is_server() && credentials_->options().kind == TlsKind::certificates &&
          gnutls_protocol_get_version(session_) >= GNUTLS_TLS1_3;
+}
+
+bool TlsSession::is_confirmed() const {
+  gnutls_datum_t selected{};
+  return gnutls_alpn_get_selected_protocol(session_, &selected) == GNUTLS_E_SUCCESS;
 }
 
 void TlsSession::close_sending() {

@@ -37,15 +37,18 @@ class TlsSession {
   Result<bool> handshake();
   /// Encrypts all of `plain`, at most max_record() bytes.
   Result<> encrypt(std::span<const std::byte> plain);
-  /// The clear bytes there are, at most the room in `into`.
+  /// The clear bytes of the next record, valid until the next call; only for the thread that reads.
   struct Decrypted {
-    std::size_t size = 0;
+    std::span<const std::byte> bytes{};
     bool needs_more = false;  ///< nothing there: needs bytes from the peer
     bool ended = false;       ///< the peer has ended the stream
   };
-  Result<Decrypted> decrypt(std::span<std::byte> into);
+  Result<Decrypted> decrypt();
   /// A client whose certificate the server looks at only after the handshake.
   bool may_still_be_refused() const;
+  /// Both ends are Godwits: the server says by the first byte of the stream that it has accepted the client.
+  bool is_confirmed() const;
+  bool is_server() const { return credentials_->options().endpoint == TlsEndpoint::server; }
   /// Says "no more bytes" to the peer.
   void close_sending();
 
@@ -82,6 +85,7 @@ class TlsSession {
   std::vector<std::byte> incoming_;
   std::size_t incoming_at_ = 0;
   std::size_t incoming_end_ = 0;
+  gnutls_packet_t record_ = nullptr;  // what decrypt() shows
   bool peer_closed_ = false;
 };
 
