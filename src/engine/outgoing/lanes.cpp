@@ -115,6 +115,7 @@ void Lanes::guest_stopped() {
 
 void Lanes::close() noexcept {
   if (multifd_) multifd_->close();
+  if (mapped_) mapped_->close();
   current_ = nullptr;
   first_.reset();
   deltas_ = nullptr;

@@ -45,6 +45,8 @@ class MappedRamWriter {
   /// All pages are written: says which.
   Result<> write_bitmaps();
 
+  /// Closes the file: no writes are under way, and none will come.
+  void close() noexcept { file_.reset(); }
   /// Writes of pages fail from here on; any thread.
   void shutdown() noexcept { stopped_.store(true, std::memory_order_relaxed); }
 
