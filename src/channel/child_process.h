@@ -31,12 +31,14 @@ class ChildProcess {
   /// Takes the exit status of a child that has ended. An error names any other status than 0.
   Result<> reap();
 
+  /// Waits for its end, for so long at most.
+  bool ended_within(int milliseconds) noexcept;
+
   /// Ends it and all it has started: nothing for `grace_ms`, then SIGTERM, and SIGKILL two seconds later.
   void terminate(int grace_ms) noexcept;
 
  private:
   ChildProcess(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-  bool ended_within(int milliseconds) noexcept;
 
   pid_t pid_ = -1;  // -1 once reaped
   UniqueFd pidfd_;

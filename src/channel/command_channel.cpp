@@ -9,6 +9,8 @@ namespace godwit::channel {
 namespace {
 
 constexpr int grace_ms = 500;
+/// From the end of its standard input to its own.
+constexpr int farewell_ms = 100;
 
 }  // namespace
 
@@ -25,6 +27,18 @@ CommandChannel::CommandChannel(ChildProcess::Spawned spawned, std::string comman
 CommandChannel::~CommandChannel() {
   close_both();
   child_.terminate(is_shut_down() ? 0 : grace_ms);
+}
+
+/// A command that ends early says why on the standard error, which is ours; the pipe only tells that it is
+/// gone.
+Result<> CommandChannel::write(std::span<const iovec> parts) {
+  auto written = PipeChannel::write(parts);
+  if (written || is_shut_down() || finished_ || !child_.ended_within(farewell_ms)) return written;
+  finished_ = true;
+  auto status = child_.reap();
+  if (status) return written;
+  return fail(std::move(written).error().advise(
+      fmt::format("{}; look at what it said on the standard error of this process", status.error().what())));
 }
 
 Result<> CommandChannel::finish_writing() {

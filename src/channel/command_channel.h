@@ -18,6 +18,7 @@ class CommandChannel final : public PipeChannel {
   /// Gives a command whose stream is over half a second to end by itself.
   ~CommandChannel() override;
 
+  Result<> write(std::span<const iovec> parts) override;
   Result<> finish_writing() override;
 
  private:

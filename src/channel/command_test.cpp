@@ -73,7 +73,11 @@ TEST_F(CommandTest, ACommandThatEndsAtOnceBreaksThePipe) {
     const auto written = channel->write(bytes);
     ASSERT_FALSE(written.has_value()) << uri;
     EXPECT_EQ(written.error().what(), "Unable to write to command: Broken pipe");
+    EXPECT_EQ(written.error().advice().empty(), uri == "exec:");
   }
+  auto channel = *connect_to("exec:exit 3");
+  EXPECT_EQ(channel->write(Bytes(4 * mebibyte)).error().advice(),
+            "the command exited with status 3; look at what it said on the standard error of this process");
 }
 
 TEST_F(CommandTest, TheExitStatusCounts) {
