@@ -1,12 +1,11 @@
 #include "base/system.h"
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace godwit {
@@ -51,10 +50,7 @@ Result<Mapping> Mapping::map(std::size_t length, int protection, int flags, int 
 }
 
 WakeFd::WakeFd() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!fd_) {
-    std::perror("godwit: eventfd");  // only when the process is out of descriptors at its very start
-    std::abort();
-  }
+  if (!fd_) throw std::system_error(errno, std::generic_category(), "cannot create an eventfd");
 }
 
 void WakeFd::wake() noexcept {

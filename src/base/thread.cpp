@@ -2,24 +2,42 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
 namespace godwit {
+namespace {
+
+/// The mask is inherited, so it is set around a thread's creation: no instant in which the new one takes a
+/// signal.
+class AllSignalsBlocked {
+ public:
+  AllSignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
+  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
 
 std::jthread start_thread(std::string name, std::function<void(std::stop_token)> body) {
-  // The mask is inherited, so it is set around the creation: no instant in which the new thread takes a
-  // signal.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::jthread thread([name = std::move(name), body = std::move(body)](std::stop_token stop) {
-    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-    body(std::move(stop));
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  const AllSignalsBlocked inherited;
+  try {
+    return std::jthread([name, body = std::move(body)](std::stop_token stop) {
+      pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+      body(std::move(stop));
+    });
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), "cannot start the thread '" + name + "'");
+  }
 }
 
 int current_thread_id() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "channel/descriptor_flags.h"
 #include "channel/socket_channel.h"
 #include "channel/wait.h"
@@ -92,6 +93,8 @@ Result<UniqueFd> SocketListener::accept_one(std::vector<pollfd>& entries) {
       UniqueFd connection(::accept4(entry.fd, nullptr, nullptr, SOCK_CLOEXEC));
       if (connection) return connection;
       if (is_for_now(errno)) {
+        if (!std::exchange(warned_, true))
+          log::warn("a connection waits for descriptors or memory: {}", errno_text(errno));
         GODWIT_TRY(
             wait_for_any(std::span(entries).first(1), std::chrono::steady_clock::now() + kOutOfResources));
         break;

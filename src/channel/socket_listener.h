@@ -40,6 +40,7 @@ class SocketListener final : public Listener {
   std::string own_path_;                     // guarded by mutex_
   dev_t path_device_ = 0;
   ino_t path_inode_ = 0;
+  bool warned_ = false;  // that nothing is left to accept with; the accepting thread's
   WakeFd wake_;
 };
 

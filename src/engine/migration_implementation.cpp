@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "channel/connector.h"
@@ -80,7 +81,7 @@ Result<> Migration::Implementation::migrate(const schema::MigrateArguments& requ
   dirty_rate_.release_tracker();
   const Status before = outgoing_status_.status();
   outgoing_status_.to(before, Status::setup);
-  auto prepared = prepare(request, descriptors);
+  auto prepared = or_exhausted([&] { return prepare(request, descriptors); });
   if (!prepared) {
     {
       std::lock_guard lock(attempts_);
@@ -172,11 +173,11 @@ Result<> Migration::Implementation::incoming(std::string_view uri, DescriptorSou
   GODWIT_ASSIGN(const auto address, address_to_listen_on(uri));
   GODWIT_ASSIGN(auto listener, listen(address, descriptors));
   std::lock_guard lock(attempts_);
-  incoming_started_ = true;
   incoming_ = std::make_unique<engine::IncomingMigration>(
       engine::IncomingContext{guest_, observer_, clock_, settings_, incoming_status_, options_,
                               exit_on_error},
       std::move(listener));
+  incoming_started_ = true;
   return {};
 }
 

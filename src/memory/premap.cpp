@@ -5,6 +5,7 @@
 #include <cstring>
 #include <sys/mman.h>
 
+#include "base/exhaustion.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "memory/kernel_abi.h"
@@ -40,7 +41,7 @@ void Premapper::expect(std::span<std::byte> bytes) {
   end_ = end;
   if (at_ == end_) return;
   if (!thread_.joinable())
-    thread_ = start_thread("premap", [this](const std::stop_token& stop) { run(stop); });
+    start();
   else if (!busy_)
     changed_.notify_all();
 }
@@ -50,6 +51,18 @@ void Premapper::settle(std::span<const std::byte> bytes) {
   changed_.wait(lock, [&] {
     return !busy_ || busy_ >= bytes.data() + bytes.size() || busy_ + piece_size <= bytes.data();
   });
+}
+
+/// With mutex_ held. Where no thread can be had, the loader touches the memory itself.
+void Premapper::start() {
+  const auto started = or_exhausted([this]() -> Result<> {
+    thread_ = start_thread("premap", [this](const std::stop_token& stop) { run(stop); });
+    return {};
+  });
+  if (started) return;
+  log::info("memory is not populated ahead: {}", started.error().what());
+  of_no_use_ = true;
+  end_ = at_;
 }
 
 void Premapper::wait() {

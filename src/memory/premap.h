@@ -34,6 +34,7 @@ class Premapper {
   void stop();
 
  private:
+  void start();
   void run(const std::stop_token& stop);
 
   std::mutex mutex_;

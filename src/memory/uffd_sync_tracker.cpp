@@ -154,7 +154,7 @@ void UffdSyncTracker::stop() noexcept {
   for (const Tracked& tracked : tracked_) userfault_->dismiss(tracked.block);
   handler_.request_stop();
   wake_.wake();
-  handler_.join();
+  if (handler_.joinable()) handler_.join();
   tracked_.clear();
   userfault_.reset();
 }

@@ -6,6 +6,7 @@
 
 #include <godwit/schema/commands.h>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "qmp/envelope.h"
 
@@ -17,7 +18,7 @@ Call::Call(const CommandTable::Command& command, boost::json::object&& arguments
 
 void Call::run() {
   assert(!outcome_);
-  outcome_ = command_.run(arguments_, context_);
+  outcome_ = or_exhausted([&] { return command_.run(arguments_, context_); });
 }
 
 Session::Session(const CommandTable& commands, std::shared_ptr<DescriptorStore> descriptors,

@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -103,12 +104,22 @@ class TlsListener final : public Listener {
         if (closed_) return;
         forget_finished();
       }
-      Handshake& mine = handshakes_.emplace_back();
-      mine.number = ++arrived_;
-      mine.server = *std::move(server);
-      mine.transport = *std::move(transport);
-      mine.thread = start_thread("tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); });
+      const std::string peer = name_of(**transport);
+      auto begun = or_exhausted([&] { return begin(*std::move(server), *std::move(transport)); });
+      if (begun) continue;
+      handshakes_.remove_if([](const Handshake& each) { return !each.thread.joinable(); });
+      log::warn("{} was not let in: {}", peer, begun.error().what());
     }
+  }
+
+  /// With mutex_ held.
+  Result<> begin(std::optional<TlsServer> server, std::unique_ptr<Channel> transport) {
+    Handshake& mine = handshakes_.emplace_back();
+    mine.number = ++arrived_;
+    mine.server = std::move(server);
+    mine.transport = std::move(transport);
+    mine.thread = start_thread("tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); });
+    return {};
   }
 
   void forget_finished() {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -66,12 +67,12 @@ Result<> IncomingMigration::accept_all() {
 }
 
 void IncomingMigration::run() {
-  if (auto accepted = accept_all(); !accepted) {
+  if (auto accepted = or_exhausted([this] { return accept_all(); }); !accepted) {
     if (!ending_) fail_for_good(accepted.error());
     return;
   }
   if (ending_) return;
-  if (auto loaded = load(*channel_.get()); !loaded) {
+  if (auto loaded = or_exhausted([this] { return load(*channel_.get()); }); !loaded) {
     reached(Probe::load_failed);
     if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
     return;
@@ -165,13 +166,14 @@ Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabi
   if (!multifd_) return loader.load(postcopy_->input());
   loader.ram().join(*multifd_);
   multifd_->start(loader.ram());
-  auto loaded = loader.load(postcopy_->input());
+  // Its threads use the loader, which must not go away under them.
+  auto loaded = or_exhausted([&] { return loader.load(postcopy_->input()); });
   if (auto broken = multifd_->error(); broken && !loaded)
     loaded = fail(*std::move(broken));  // what came first
   if (postcopy_->listening())
     multifd_->no_more_pages();
   else
-    multifd_->close();  // its threads use the loader
+    multifd_->close();
   return loaded;
 }
 

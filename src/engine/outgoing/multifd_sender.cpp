@@ -32,7 +32,8 @@ MultifdSender::~MultifdSender() {
 
 void MultifdSender::close() noexcept {
   shutdown();
-  for (const auto& channel : channels_) channel->thread.join();
+  for (const auto& channel : channels_)
+    if (channel->thread.joinable()) channel->thread.join();
   std::lock_guard lock(mutex_);
   channels_.clear();
 }

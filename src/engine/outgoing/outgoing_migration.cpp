@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -73,7 +74,7 @@ void OutgoingMigration::store_error(const Error& error) {
 }
 
 void OutgoingMigration::run() {
-  if (auto result = transfer(); result)
+  if (auto result = or_exhausted([this] { return transfer(); }); result)
     finish_completed();
   else
     finish_failed(std::move(result).error());
