@@ -17,6 +17,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import vm_process as vmm
+from fault_proxy import Fault
 from postcopy import MIB, Move, expect, have_userfaultfd
 from vm_process import GODWIT, QEMU
 
@@ -37,17 +38,17 @@ def cut_in_the_middle(move, rng):
     move.check_some(4)
     move.write_some(4)
     move.forget_events()
-    how = rng.choice(["sent", "answered", "source", "destination"])
-    if how == "answered" and move.destination.speaks_qtest:
+    how = rng.choice(["to destination", "to source", "source", "destination"])
+    if how == "to source" and move.destination.speaks_qtest:
         # Each page that is touched makes the destination ask: the wire breaks in a request.
-        move.wire.cut_in("answered", rng.randrange(1, 40))
+        move.cut_after(rng.randrange(1, 40), "to source")
         move.begin_to_touch(8)
     elif how == "source":
         move.source.qmp.command("migrate-pause")
     elif how == "destination":
         move.destination.qmp.command("migrate-pause")
     else:
-        move.wire.cut_in("sent", rng.randrange(1, MIB))
+        move.cut_after(rng.randrange(1, MIB), "to destination")
         move.source.qmp.command("migrate-set-parameters", max_postcopy_bandwidth=MIB)
         move.begin_to_touch(5)
     move.expect_paused()
@@ -60,11 +61,12 @@ def cut_in_the_middle(move, rng):
 
 
 def plan_cut(move, rng, way):
-    if way == "answered":
-        return move.wire.cut_in(way, rng.randrange(1, 300))
-    if rng.random() < 0.5:  # near the hand-over, whose bytes are few: the discards, and the package
-        return move.wire.cut_in(way, rng.randrange(400), bytes([8, 0, rng.choice([6, 7])]))
-    return move.wire.cut_in(way, rng.randrange(1, SMALL))
+    if way == "to source":
+        move.cut_after(rng.randrange(1, 300), way)
+    elif rng.random() < 0.5:  # near the hand-over, whose bytes are few
+        move.wire.plan(Fault("cut", rng.choice(["discard", "package"]), plus=rng.randrange(400)))
+    else:
+        move.cut_after(rng.randrange(1, SMALL), way)
 
 
 def settle(vm):
@@ -173,10 +175,10 @@ def main():
                               capabilities=capabilities)
         print("round %d: %d worked, %d failed" % (number + 1, tally.worked.total(), tally.failed.total()), flush=True)
     for number in range(options.cuts):
-        for way in ("sent", "answered"):
+        for way in ("to destination", "to source"):
             for preempt, capabilities in PREEMPT.items():
                 if preempt == (number % 2 == 1):
-                    tally.run("cut in what is %s%s" % (way, ", preempt" if preempt else ""), options.seed + number,
+                    tally.run("cut on the way %s%s" % (way, ", preempt" if preempt else ""), options.seed + number,
                               lambda move, rng, way=way: cut_anywhere(move, rng, way), GODWIT, GODWIT, size=SMALL,
                               capabilities=capabilities)
     return tally.report()

@@ -8,9 +8,9 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import vm_process as vmm
 import witness
+from fault_proxy import Proxy, unix
 from postcopy import MIB, Move, have_huge_pages, have_userfaultfd
 from vm_process import GODWIT, QEMU, Vm
-from wire import Wire
 
 
 @unittest.skipUnless(have_userfaultfd(), "SKIP: userfaultfd is not permitted")
@@ -116,7 +116,7 @@ class RunningGuest(unittest.TestCase):
         source.guest.wait_progress(2, "passes")
         errors = source.guest.info()["errors"]
         destination = self.start("-incoming", "defer")
-        with Wire(self.directory + "/wire", self.directory + "/m") as wire:
+        with Proxy(unix(self.directory + "/wire"), unix(self.directory + "/m")) as wire:
             destination.qmp.command("migrate-incoming", uri="unix:%s/m" % self.directory)
             source.qmp.command("migrate-set-parameters", max_bandwidth=8 * MIB, max_postcopy_bandwidth=2 * MIB)
             source.qmp.command("migrate", uri="unix:%s/wire" % self.directory)
@@ -129,8 +129,8 @@ class RunningGuest(unittest.TestCase):
             wire.cut()
             destination.qmp.wait("postcopy-paused")
             source.qmp.wait("postcopy-paused")
-            wire.target = self.directory + "/again"
-            destination.qmp.command("migrate-recover", uri="unix:" + wire.target)
+            wire.target = unix(self.directory + "/again")
+            destination.qmp.command("migrate-recover", uri="unix:%s/again" % self.directory)
             source.qmp.command("migrate", uri="unix:%s/wire" % self.directory, resume=True)
             destination.qmp.wait("postcopy-active")
             destination.guest.wait_progress(destination.guest.info()["iterations"])

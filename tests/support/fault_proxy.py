@@ -3,6 +3,7 @@
 Carries unix and tcp connections, any number at a time, in a thread of this process.
 """
 import os
+import select
 import selectors
 import socket
 import threading
@@ -13,20 +14,21 @@ FAULTS = ("cut", "stall", "delay", "truncate", "duplicate", "half-open")
 
 
 class Fault:
-    """`kind` happens on connection `channel` (None: any) in `direction` at the first place called `step`, `plus` bytes
-    behind it. A step that is a number is a byte of the connection."""
+    """`kind` happens on connection `channel` in `direction` at the first place called `step`, `plus` bytes behind it. A
+    step that is a number is a byte of the connection; with channel None it is counted over all connections, from when
+    the fault was planned, and a cut breaks them all."""
 
     def __init__(self, kind, step, direction="to destination", channel=0, plus=0, occurrence=1):
         assert kind in FAULTS, kind
         self.kind, self.step, self.direction = kind, step, direction
-        self.channel, self.plus, self.occurrence = channel, plus, occurrence
+        self.channel, self.plus, self.occurrence, self.counted_from = channel, plus, occurrence, 0
 
-    def place(self, channel, direction, marks):
-        """The offset, once it is known."""
-        if self.channel not in (None, channel) or self.direction != direction:
+    def place(self, way, carried, marks):
+        """The offset in the connection, once it is known."""
+        if self.channel not in (None, way.channel) or self.direction != way.direction:
             return None
         if isinstance(self.step, int):
-            return self.step
+            return self.step if self.channel is not None else self.step + self.counted_from - carried + way.passed
         seen = [at for name, at in marks if name == self.step]
         return seen[self.occurrence - 1] + self.plus if len(seen) >= self.occurrence else None
 
@@ -57,14 +59,16 @@ def tcp(port):
 
 class Proxy:
     def __init__(self, listen, target, faults=(), opaque=False):
-        """`listen`, `target`: from unix() or tcp(); port 0 is any. `opaque`: the bytes are encrypted."""
+        """`listen`, `target`: from unix() or tcp(); port 0 is any. `target` may be set anew for connections to come.
+        `opaque`: the bytes are encrypted."""
         self.target, self.faults, self.opaque = target, list(faults), opaque
         self.listener = socket.socket(listen[0])
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(listen[1])
         self.listener.listen(64)
         self.happened = threading.Event()  # the first fault
-        self.connections = 0
+        self.connections = 0  # since there was none
+        self.carried = dict.fromkeys(("to destination", "to source"), 0)
         self.ends = {}  # socket -> (other socket, Way of what is read from it)
         self.wake_in, self.wake_out = os.pipe()
         self.orders, self.lock = [], threading.Lock()
@@ -81,11 +85,18 @@ class Proxy:
     def __exit__(self, *_):
         self._order("end")
         self.thread.join()
+        if self.listener.family == socket.AF_UNIX:
+            os.unlink(self.listener.getsockname())
         self.listener.close()
         os.close(self.wake_in), os.close(self.wake_out)
 
     def cut(self):
+        """Breaks all connections, those that wait to be accepted too: they belong to what is cut."""
         self._order("cut")
+
+    def plan(self, fault):
+        """Instead of what was planned before."""
+        self._order(fault)
 
     def release(self):
         """Ends stalls; the faults are over, too."""
@@ -119,7 +130,9 @@ class Proxy:
             orders, self.orders = self.orders, []
         goes_on = True
         for what, done in orders:
-            if what == "release":
+            if isinstance(what, Fault):
+                what.counted_from, self.faults = self.carried[what.direction], [what]
+            elif what == "release":
                 self.faults = []
                 for end, (other, way) in list(self.ends.items()):
                     if way.stalled:
@@ -127,8 +140,7 @@ class Proxy:
                         self.selector.register(end, selectors.EVENT_READ)
                         self._pass(end, other, way, way.held)
             else:
-                for end in list(self.ends):
-                    self._drop(end)
+                self._drop_all()
                 goes_on = goes_on and what != "end"
             done.set()
         return goes_on
@@ -140,8 +152,7 @@ class Proxy:
         except OSError:
             source.close()
             return
-        channel = self.connections
-        self.connections += 1
+        channel = self.connections = self.connections + 1 if self.ends else 0
         follows = not self.opaque and channel == 0
         self.ends[source] = target, Way("to destination", channel, ToDestination() if follows else None)
         self.ends[target] = source, Way("to source", channel, ToSource() if follows else None)
@@ -166,7 +177,7 @@ class Proxy:
             way.follower.feed(data)
         marks = way.follower.marks if way.follower else ()
         while data:
-            due = [(at, f) for f in self.faults for at in [f.place(way.channel, way.direction, marks)]
+            due = [(at, f) for f in self.faults for at in [f.place(way, self.carried[way.direction], marks)]
                    if at is not None and at < way.passed + len(data) and at >= way.passed]
             if not due:
                 return self._pass(end, other, way, data)
@@ -180,6 +191,7 @@ class Proxy:
 
     def _pass(self, end, other, way, data):
         way.passed += len(data)
+        self.carried[way.direction] += len(data)
         way.recent = (way.recent + data)[-256:]
         if way.swallows:
             return True
@@ -193,6 +205,8 @@ class Proxy:
     def _happen(self, fault, end, other, way, data):
         """What is left to carry of `data`."""
         if fault.kind == "cut":
+            if fault.channel is None:
+                self._drop_all()
             self._drop(end)
             data = b""
         elif fault.kind == "stall":
@@ -211,6 +225,12 @@ class Proxy:
                 self.ends[e][1].swallows = True
         self.happened.set()
         return data
+
+    def _drop_all(self):
+        while select.select([self.listener], [], [], 0)[0]:
+            self.listener.accept()[0].close()
+        for end in list(self.ends):
+            self._drop(end)
 
     def _drop(self, end):
         if end not in self.ends:

@@ -8,8 +8,8 @@ import os
 import random
 
 import vm_process as vmm
+from fault_proxy import Fault, Proxy, unix
 from vm_process import GODWIT, Vm
-from wire import Wire
 
 PAGE, MIB = 4096, 1 << 20
 
@@ -56,7 +56,7 @@ class Move:
         try:
             self.source = self.exits.enter_context(self._source())
             self.destination = self.exits.enter_context(self._start(self.programs[1], "-incoming", "defer"))
-            self.wire = self.exits.enter_context(Wire(self.directory + "/wire", None))
+            self.wire = self.exits.enter_context(Proxy(unix(self.directory + "/wire"), None))
             for vm in (self.source, self.destination):
                 vm.is_source = vm is self.source
                 vm.qmp.capabilities(events=True, postcopy_ram=True, **dict.fromkeys(self.capabilities, True))
@@ -115,12 +115,17 @@ class Move:
     def _door(self):
         """The destination listens at another place each time."""
         self.doors += 1
-        self.wire.target = "%s/door%d" % (self.directory, self.doors)
-        return "unix:" + self.wire.target
+        door = "%s/door%d" % (self.directory, self.doors)
+        self.wire.target = unix(door)
+        return "unix:" + door
 
     def ask_to_resume(self):
         self.destination.qmp.command("migrate-recover", uri=self._door())
         self.source.qmp.command("migrate", uri="unix:%s/wire" % self.directory, resume=True)
+
+    def cut_after(self, count, direction):
+        """The wire will break when so many bytes more have gone that way."""
+        self.wire.plan(Fault("cut", count, direction, channel=None))
 
     def has_gone_over(self):
         """The guest has run at the destination."""
