@@ -62,8 +62,8 @@ class Cell:
         byte = BYTE[self.scenario] == self.step
         if self.fault in ("delay", "stop source"):
             return {D}
-        if self.fault == "stop destination" and self.scenario == "postcopy":
-            return {S, N, D} if ours or byte else {D}  # it may go on before anybody has lost patience
+        if self.fault == "stop destination":
+            return {S, N, D} if ours or byte else {D}  # it may go on before anybody has lost patience, or cancelled
         if self.fault == "kill source":
             if ours or byte:
                 return {LOST}

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import microvm
 import vm_process as vmm
 from microvm import Console, Machine, Side, build_payload, move
+from run_witness import RunWitness
 from vm_process import GODWIT, QEMU
 
 LINE_SHIFT = 9
@@ -43,30 +44,44 @@ def tour(pairs):
 
 
 class Traveller:
-    """One guest, and where it is."""
+    """One guest, and where it is. A witness sees to it that it is nowhere else."""
 
     def __init__(self, directory, bios, cpus):
         self.directory, self.bios, self.cpus = directory, bios, cpus
-        self.here, self.console, self.hops = None, None, 0
+        self.here, self.console, self.witness, self.hops = None, None, None, 0
 
     def machine(self, side, following, incoming):
-        return Machine(side.to(following), self.directory, self.console, self.bios, cpus=self.cpus, incoming=incoming)
+        name = "%r, hop %d" % (side, self.hops)
+        ram = "%s/ram%d%s" % (self.directory, self.hops, "in" if incoming else "")
+        with open(ram, "wb") as f:
+            f.truncate(2 << 20)
+        machine = Machine(side.to(following), self.directory, self.console, self.bios, cpus=self.cpus, incoming=incoming,
+                          ram=ram)
+        machine.name = name + (" in" if incoming else "")
+        self.witness.add(machine.name, ram, begins_here=not incoming)
+        os.unlink(ram)
+        return machine
 
     def go(self, source, destination, following, return_path):
         if self.here is None:
-            self.console = Console(self.directory)
+            self.console, self.witness = Console(self.directory), RunWitness().start()
             self.here = self.machine(source, destination, False)
             self.here.wait_for_lines(2)
         there = self.machine(destination, following, True)
         try:
             self.hops += 1
             uri = "unix:%s/m%d" % (self.directory, self.hops)
+            self.witness.expect_running(self.here.name)
             move(self.here, there, uri, return_path)
+            self.witness.expect_running(there.name)
             if self.here.qmp.command("query-status")["running"]:
                 raise vmm.Failure("the source runs on")
             self.here.end()
+            self.witness.forget(self.here.name)
             there.wait_for_lines(2)
             there.wait_for_ticks(2)
+            if self.witness.violations:
+                raise vmm.Failure(self.witness.violations[0])
         except BaseException as e:
             said = there.vm.stderr()
             try:
@@ -79,6 +94,7 @@ class Traveller:
     def end(self):
         here, self.here = self.here, None
         if here:
+            self.witness.stop()
             here.end()
 
 
@@ -94,7 +110,7 @@ def main():
     way = tour(pairs)
     assert len(way) == len(pairs)
     passed, failed, end = collections.Counter(), collections.Counter(), time.monotonic() + options.seconds
-    directory = tempfile.mkdtemp(prefix="godwit-soak-")
+    directory = tempfile.mkdtemp(prefix="godwit-soak-", dir="/dev/shm")
     finished = 0
     try:
         bios = build_payload(directory, "LONG=1", "TICK=1")

@@ -98,13 +98,17 @@ class Console:
 
 
 class Machine:
-    """One microvm, with its end of the console."""
+    """One microvm, with its end of the console. `ram`: a file that is its memory, to be looked at from outside."""
 
-    def __init__(self, side, directory, console, bios, cpus=1, incoming=False, devices=None, extra=(), memory="2M"):
+    def __init__(self, side, directory, console, bios, cpus=1, incoming=False, devices=None, extra=(), memory="2M",
+                 ram=None):
         self.side, self.console = side, console
         properties = {**DEVICES, **(devices or {}), **side.properties}
         cpu = [] if side.accelerator == "tcg" else ["-cpu", "qemu64,-pni"]
         machine = "microvm," + ",".join("%s=%s" % p for p in properties.items())
+        if ram:
+            machine += ",memory-backend=ram"
+            extra = (*extra, "-object", "memory-backend-file,id=ram,size=%s,share=on,mem-path=%s" % (memory, ram))
         path, self.pipe = console.open()
         self.vm = Vm(side.program, "-M", machine, "-accel", side.accelerator, *cpu, "-m", memory, "-smp", str(cpus),
                      "-no-user-config", "-bios", bios, "-serial", "file:" + path, *(["-incoming", "defer"] if incoming else []),
