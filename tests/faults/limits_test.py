@@ -12,6 +12,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import fault_proxy
+import shortages
 import vm_process as vmm
 from vm_process import Godwit
 
@@ -191,6 +192,11 @@ class Limits(unittest.TestCase):
         self.cancel(source, "pre-switchover")
         self.assertEqual(source.qmp.command("query-status")["status"], "running")
 
+    def test_cancel_acts_within_a_second_beside_a_client_that_asks_without_end(self):
+        attempt = shortages.attempt(shortages.Cell("monitor", "source", "cancel")).run()
+        self.assertEqual(attempt.problems, [])
+        self.assertLess(attempt.took, 1)
+
     # ---- a host that is gone
 
     def test_a_dead_host_is_noticed_within_ten_seconds(self):
@@ -208,6 +214,7 @@ class PulledCable(Limits):
     test_a_source_whose_attempts_fail_keeps_nothing_of_them = None
     test_strangers_at_a_destination_leave_nothing_and_keep_nobody_out = None
     test_cancel_acts_within_a_second_in_every_state = None
+    test_cancel_acts_within_a_second_beside_a_client_that_asks_without_end = None
     test_a_dead_host_is_noticed_within_ten_seconds = None
 
     def ip(self, *arguments):

@@ -349,7 +349,7 @@ class BusyMonitor(Shortage):
             start = time.monotonic()
             self.source.qmp.command("migrate_cancel")
             self.source.qmp.wait("cancelled")
-            took = time.monotonic() - start
+            self.took = took = time.monotonic() - start
             self.check(took < CANCEL_S, "cancel took %.2f s" % took)
             self.check(self.runs(self.source), "the guest runs at the source")
             self.result = S
