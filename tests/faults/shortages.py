@@ -16,7 +16,7 @@ from vm_process import Failure
 
 OWN_MOUNTS = "GODWIT_OWN_MOUNTS"
 SAYS_NO_DESCRIPTORS = "Too many open files"
-SAYS_NO_MEMORY = ("Out of memory", "Cannot allocate memory", "Resource temporarily unavailable")
+SAYS_NO_MEMORY = ("Out of memory", "Cannot allocate memory", "Could not allocate", "Resource temporarily unavailable")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,8 +39,8 @@ class Run {
       while (migrate_on()) connect_again();
       judge();
       outcome.ended = where();
+      world_.end();  // a fault that comes only now does not: an engine that waits for it could not be ended
       retry();
-      world_.end();
       source_->end();
       destination_->end();
       expect(!source_->guest.tracker.running(), "the dirty log is off when the engine has ended");
