@@ -39,6 +39,9 @@ class Lanes {
   /// The last page was handed over and the last section finished.
   Result<> all_pages_sent() { return mapped_ ? mapped_->write_bitmaps() : Result<>{}; }
 
+  /// Fails if the destination does not take what went beside the main channel. After the last section.
+  Result<> confirm() { return multifd_ ? multifd_->confirm() : Result<>{}; }
+
   PageLane& current() { return *current_; }
 
   /// x-auto-lanes: how the passes after the first one are sent. Before first_pass_ended().

@@ -1,6 +1,10 @@
 #include "engine/outgoing/multifd_channel.h"
 
+#include <chrono>
+#include <fmt/format.h>
 #include <utility>
+
+#include "base/fail.h"
 
 namespace godwit::engine {
 
@@ -69,6 +73,14 @@ Result<PacketWriter::Written> MultifdChannelWriter::synchronize(std::uint64_t nu
     written.copied = !clean;
   }
   return written;
+}
+
+Result<> MultifdChannelWriter::confirm() {
+  const auto closed = channel_->wait_for_peer_close(std::chrono::milliseconds(0));
+  if (closed && !*closed) return {};
+  return fail(Error(fmt::format("the destination does not take what multifd sends: {}",
+                                closed ? "it has closed a channel" : closed.error().what()))
+                  .advise("set the capability 'multifd' on both sides"));
 }
 
 }  // namespace godwit::engine

@@ -33,6 +33,8 @@ class MultifdChannelWriter final : public PacketWriter {
   Result<Written> write(wire::MultifdPacket& packet, const RamBlock& block) override;
   /// Writes a SYNC packet, which has no pages.
   Result<Written> synchronize(std::uint64_t number) override;
+  /// A destination that does not expect channels closes them, and what they brought is lost.
+  Result<> confirm() override;
 
   void shutdown() noexcept override { channel_->shutdown(); }
 

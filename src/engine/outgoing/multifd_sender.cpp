@@ -129,6 +129,13 @@ Result<> MultifdSender::synchronize() {
   return {};
 }
 
+Result<> MultifdSender::confirm() {
+  std::lock_guard lock(mutex_);
+  if (stopped_) return failed();
+  for (const auto& channel : channels_) GODWIT_TRY(channel->writer->confirm());
+  return {};
+}
+
 void MultifdSender::run(DataChannel& channel) {
   Job job;
   std::unique_lock lock(mutex_);

@@ -53,6 +53,9 @@ class MultifdSender {
   /// Returns when every channel has written all pages added so far, and a SYNC packet behind them.
   Result<> synchronize();
 
+  /// After synchronize(): fails if the destination does not take what the channels bring.
+  Result<> confirm();
+
   /// What the channels have written or will write, headers included. What is compressed counts whole until it
   /// is.
   std::uint64_t bytes() const { return written_.load() + promised_.load(); }

@@ -26,6 +26,8 @@ class PacketWriter {
   virtual Result<Written> write(wire::MultifdPacket& packet, const RamBlock& block) = 0;
   /// Everything written so far is on its way before what other channels write from here on.
   virtual Result<Written> synchronize(std::uint64_t number) = 0;
+  /// Fails if what was written cannot arrive any more, or nobody takes it. Asked after synchronize().
+  virtual Result<> confirm() { return {}; }
   /// Ends every wait, for good.
   virtual void shutdown() noexcept = 0;
 };

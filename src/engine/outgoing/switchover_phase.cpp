@@ -40,7 +40,7 @@ Result<> send_rest(OutgoingSession& session) {
 
 /// The last look at the destination while the guest is still ours. With a return path it has to answer once
 /// it has loaded everything; without one, the connection must at least not be broken.
-Result<> confirm_destination(OutgoingSession& session) {
+Result<> confirm_main_channel(OutgoingSession& session) {
   if (session.return_path) {
     wire::encode_command(session.out->pending(), wire::Ping{kPingBeforeHandOver});
     GODWIT_TRY(session.out->flush());
@@ -58,6 +58,11 @@ Result<> confirm_destination(OutgoingSession& session) {
   if (auto open = session.channel.get()->wait_for_peer_close(Milliseconds(0)); !open)
     return fail(std::move(open).error());
   return {};
+}
+
+Result<> confirm_destination(OutgoingSession& session) {
+  GODWIT_TRY(confirm_main_channel(session));
+  return session.lanes.confirm();
 }
 
 Result<> hand_over(OutgoingSession& session, const std::string& description) {
