@@ -151,10 +151,11 @@ class TlsListener final : public Listener {
     if (!mine.server) return await_plain(mine);
     const std::string peer = name_of(*mine.transport);
     auto channel = start_tls(std::move(mine.transport), *mine.server, mine.interrupt);
-    Result<> comes_in = channel ? await_turn(mine, **channel) : fail(std::move(channel).error());
+    Result<bool> comes_in = channel ? await_turn(mine, **channel) : fail(std::move(channel).error());
     const std::lock_guard lock(mutex_);
     if (comes_in) {
       admit(*std::move(channel));
+      if (*comes_in) let_one_be_silent(mine.number);  // not before this one is in
     } else if (!mine.interrupt.interrupted()) {
       log::warn("{} was not let in: {}", peer, comes_in.error().what());
     }
@@ -163,14 +164,15 @@ class TlsListener final : public Listener {
   }
 
   /// Of two connections of one source the one that speaks is the first, whose handshake ever was over before.
-  Result<> await_turn(Handshake& mine, const Channel& channel) {
+  /// True: this one has spoken, and another may be silent.
+  Result<bool> await_turn(Handshake& mine, const Channel& channel) {
     if (!opening_ || !listener_->multi_channel() || channel.read_descriptor() < 0 ||
         !opening_().another_follows_silently)
-      return {};
+      return false;
     {
       const std::lock_guard lock(mutex_);
       mine.proved = true;
-      if (!speaks(channel) && std::exchange(one_may_be_silent_, false)) return {};
+      if (!speaks(channel) && std::exchange(one_may_be_silent_, false)) return false;
     }
     if (!speaks(channel)) {
       std::array<pollfd, 2> entries{
@@ -178,11 +180,10 @@ class TlsListener final : public Listener {
       GODWIT_TRY(wait_for_any(entries, std::chrono::steady_clock::now() + opening_patience));
     }
     const std::lock_guard lock(mutex_);
-    if (mine.silent) return {};
+    if (mine.silent) return false;
     if (mine.interrupt.interrupted()) return fail("the connection is not wanted any more");
     if (!speaks(channel)) return fail("it has sent nothing for {} ms", opening_patience.count());
-    let_one_be_silent(mine.number);
-    return {};
+    return true;
   }
 
   static bool speaks(const Channel& channel) {
