@@ -72,6 +72,7 @@ void IncomingMigration::run() {
     return;
   }
   if (ending_) return;
+  turn_others_away();
   if (auto loaded = or_exhausted([this] { return load(*channel_.get()); }); !loaded) {
     reached(Probe::load_failed);
     if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
@@ -82,6 +83,12 @@ void IncomingMigration::run() {
   channel_.close();
   urgent_channel_.close();
   context_.status.to({Status::active, Status::postcopy_active}, Status::completed);
+}
+
+/// A source that takes this destination for another kind, with multifd for example, is to notice before it
+/// hands its guest over. For postcopy a source may have to come back.
+void IncomingMigration::turn_others_away() {
+  if (listener_.multi_channel() && !context_.settings.has(Capability::postcopy_ram)) listener_.turn_away();
 }
 
 /// The main channel, and those of multifd: which one is which, they say themselves.
@@ -134,7 +141,7 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
       std::make_unique<channel::ChannelInput>(channel, channel::ChannelInput::default_window, already_read_));
   // A descriptor is connected from the start, and a command runs from the start: what tells that a migration
   // begins is the first byte. An error shows again below.
-  if (!listener_.multi_channel()) static_cast<void>(postcopy_->input().need(1));
+  if (!channel.multi_channel()) static_cast<void>(postcopy_->input().need(1));
   context_.status.to(Status::none, Status::active);
   StreamLoader::Reply reply;
   if (channel.two_way()) {

@@ -49,6 +49,7 @@ class IncomingMigration {
  private:
   void run();
   Result<> accept_all();
+  void turn_others_away();
   Result<> accept_multifd(std::unique_ptr<channel::Channel> first);
   Result<> open_mapped(const channel::Channel& channel);
   Result<> load(channel::Channel& channel);

@@ -49,18 +49,31 @@ void ListenerSlot::close() {
   if (old) old->close();
 }
 
+void ListenerSlot::turn_away() {
+  std::shared_ptr<channel::Listener> old;
+  {
+    std::lock_guard lock(mutex_);
+    old = std::exchange(listener_, nullptr);
+    if (old) last_addresses_ = old->addresses();
+    ended_ = true;
+  }
+  changed_.notify_all();
+  if (old) old->close();
+}
+
 void ListenerSlot::end() {
   close();
   {
     std::lock_guard lock(mutex_);
     ended_ = true;
+    last_addresses_.clear();
   }
   changed_.notify_all();
 }
 
 std::vector<channel::ListeningAddress> ListenerSlot::addresses() const {
-  const auto listener = take();
-  return listener ? listener->addresses() : std::vector<channel::ListeningAddress>{};
+  std::lock_guard lock(mutex_);
+  return listener_ ? listener_->addresses() : last_addresses_;
 }
 
 bool ListenerSlot::multi_channel() const {

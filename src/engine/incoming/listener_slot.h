@@ -23,7 +23,10 @@ class ListenerSlot {
   void put(std::shared_ptr<channel::Listener> listener);
   /// Gives the addresses up.
   void close();
-  /// No channel is wanted any more.
+  /// No channel is wanted any more. When it returns, those that nobody has accepted are closed. Where it
+  /// listened is still told.
+  void turn_away();
+  /// Neither a channel nor the addresses are wanted any more.
   void end();
 
   std::vector<channel::ListeningAddress> addresses() const;
@@ -35,6 +38,7 @@ class ListenerSlot {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<channel::Listener> listener_;
+  std::vector<channel::ListeningAddress> last_addresses_;  ///< while turned away
   bool ended_ = false;
 };
 
