@@ -75,11 +75,12 @@ Result<std::uint64_t> RamSaver::look() {
     // What the first pass has not come to is dirty anyway, and a tracker may say so of all of it.
     const std::uint64_t sent = sent_pages(i);
     found[i].clear_range({sent, blocks_[i].pages() - sent});
-    written += found[i].count();
     const auto words = found[i].words();
-    for (std::size_t word = 0; word < words.size(); ++word)
-      counters_.dirty_pages += dirty_[i].merge_word(word, words[word]);
-    // Or a page would be found once, and not again before it is sent.
+    std::uint64_t fresh = 0;
+    for (std::size_t word = 0; word < words.size(); ++word) fresh += dirty_[i].merge_word(word, words[word]);
+    counters_.dirty_pages += fresh;
+    // A tracker may report a page again and again until it is re-armed, written or not.
+    written += first_pass_ ? found[i].count() : fresh;
     if (first_pass_) GODWIT_TRY(tracker_.rearm(i, {0, sent}, dirty_[i]));
   }
   return written;

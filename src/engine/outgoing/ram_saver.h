@@ -47,7 +47,8 @@ class RamSaver {
   Result<std::uint64_t> synchronize();
 
   /// Collects in the middle of a pass. Returns how many pages that were sent before the guest has written
-  /// since the last time, those that were known to be dirty again included.
+  /// since the last time. In the first pass, which sends none of them again, those that were known to be
+  /// dirty again count too.
   Result<std::uint64_t> look();
   bool first_pass() const { return first_pass_; }
 

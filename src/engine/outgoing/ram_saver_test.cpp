@@ -62,6 +62,9 @@ TEST_F(RamSaverTest, AfterTheFirstPassALookFindsEverything) {
   guest.write(0, pages - 1, 2);
   EXPECT_EQ(look(), 2u);
   EXPECT_EQ(remaining_pages(), 2u);
+  guest.write(0, 5, 3);  // or the tracker only says so again
+  EXPECT_EQ(look(), 0u);
+  EXPECT_EQ(remaining_pages(), 2u);
 }
 
 }  // namespace
