@@ -3,6 +3,7 @@
 #include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "base/testing/temporary_directory.h"
 #include "engine/device_state.h"
@@ -43,22 +44,34 @@ struct Source : Host {
 
 class LyingDestination : public PostcopyFixture {
  protected:
-  /// Until the guest has been handed over.
-  std::unique_ptr<ScriptedPeer> start(Source& source) {
+  /// Until postcopy was asked for; `first_words` is what the destination says before.
+  std::unique_ptr<ScriptedPeer> begin(Source& source, std::optional<wire::Pong> first_words = std::nullopt) {
     EXPECT_TRUE(source.migrate(directory_.uri("m")).has_value());
     auto peer = listener_.accept();
     source.recorder.wait_for("active");
+    if (first_words) peer->send(*first_words);
     EXPECT_TRUE(source.migration.start_postcopy().has_value());
-    catch_up(*peer);
+    EXPECT_TRUE(peer->wait_for(wire::Ping{heartbeat}));
+    return peer;
+  }
+  /// Until the guest stands still and the destination is asked whether it is ready.
+  std::unique_ptr<ScriptedPeer> stop(Source& source, std::optional<wire::Pong> first_words = std::nullopt) {
+    auto peer = begin(source, first_words);
+    peer->send(wire::Pong{heartbeat});
     EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+    return peer;
+  }
+  /// Until the guest has been handed over.
+  std::unique_ptr<ScriptedPeer> start(Source& source) {
+    auto peer = stop(source);
     peer->send(wire::Pong{2});
     EXPECT_TRUE(peer->wait_for(wire::PostcopyRun{}));
     return peer;
   }
-  /// The last that is asked of it while the guest runs at the source.
-  static void catch_up(ScriptedPeer& peer) {
-    EXPECT_TRUE(peer.wait_for(wire::Ping{heartbeat}));
-    peer.send(wire::Pong{heartbeat});
+  static void make_impatient(Source& source) {
+    schema::MigrateSetParameters impatient;
+    impatient.x_postcopy_timeout = 300;
+    set(source, impatient);
   }
   void SetUp() override {}
 
@@ -133,13 +146,7 @@ TEST_F(LyingDestination, MayAskTwiceAndForPagesThatWereSent) {
 
 TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
   Source source;
-  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
-  const auto peer = listener_.accept();
-  source.recorder.wait_for("active");
-  peer->send(wire::Pong{hello_answer});
-  ASSERT_TRUE(source.migration.start_postcopy().has_value());
-  catch_up(*peer);
-  EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+  const auto peer = stop(source, wire::Pong{hello_answer});
   peer->send(wire::Pong{2});
   peer->send(wire::Pong{package_arrived});
   EXPECT_TRUE(peer->wait_for(wire::PostcopyRun{}));
@@ -151,12 +158,7 @@ TEST_F(LyingDestination, ThatHasSaidThatTheGuestRunsKeepsIt) {
 
 TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
   Source source;
-  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
-  auto peer = listener_.accept();
-  source.recorder.wait_for("active");
-  ASSERT_TRUE(source.migration.start_postcopy().has_value());
-  catch_up(*peer);
-  EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+  const auto peer = stop(source);
   peer->hang_up();
   source.recorder.wait_for("failed");
   EXPECT_EQ(source.guest.run_state(), RunState::running);
@@ -165,29 +167,16 @@ TEST_F(LyingDestination, ThatNeverSawThePackageGivesTheGuestBack) {
 
 TEST_F(LyingDestination, ThatSaysNothingBeforeThePackageGivesTheGuestBack) {
   Source source;
-  schema::MigrateSetParameters impatient;
-  impatient.x_postcopy_timeout = 300;
-  set(source, impatient);
-  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
-  auto peer = listener_.accept();
-  source.recorder.wait_for("active");
-  ASSERT_TRUE(source.migration.start_postcopy().has_value());
-  catch_up(*peer);
-  EXPECT_TRUE(peer->wait_for(wire::Ping{2}));
+  make_impatient(source);
+  const auto peer = stop(source);
   source.recorder.wait_for("failed");
   EXPECT_EQ(source.guest.run_state(), RunState::running);
 }
 
 TEST_F(LyingDestination, ThatDoesNotSayThatItHasCaughtUpNeverStopsTheGuest) {
   Source source;
-  schema::MigrateSetParameters impatient;
-  impatient.x_postcopy_timeout = 300;
-  set(source, impatient);
-  ASSERT_TRUE(source.migrate(directory_.uri("m")).has_value());
-  auto peer = listener_.accept();
-  source.recorder.wait_for("active");
-  ASSERT_TRUE(source.migration.start_postcopy().has_value());
-  EXPECT_TRUE(peer->wait_for(wire::Ping{heartbeat}));
+  make_impatient(source);
+  const auto peer = begin(source);
   source.recorder.wait_for("failed");
   EXPECT_THAT(source.guest.history(), ::testing::IsEmpty());
 }
@@ -252,9 +241,7 @@ TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
 
 TEST_F(LyingDestination, ThatSaysNothingWhenResumedIsGivenUp) {
   Source source;
-  schema::MigrateSetParameters impatient;
-  impatient.x_postcopy_timeout = 300;
-  set(source, impatient);
+  make_impatient(source);
   auto peer = start(source);
   peer->hang_up();
   source.recorder.wait_for("postcopy-paused");

@@ -1,12 +1,10 @@
 // A postcopy recorded from QEMU 7.2, received by an engine.
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
 #include <tuple>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -14,7 +12,7 @@
 #include "channel/connector.h"
 #include "engine/testing/host.h"
 #include "engine/testing/none_guest.h"
-#include "memory/postcopy_memory.h"
+#include "engine/testing/postcopy_fixture.h"
 
 namespace godwit::engine {
 namespace {
@@ -47,7 +45,7 @@ class OpaqueSection final : public DeviceSection {
   const std::size_t length_;
 };
 
-class GoldenPostcopy : public ::testing::Test {
+class GoldenPostcopy : public testing::PostcopyFixture {
  protected:
   GoldenPostcopy() {
     // The machine of samples 08 and 09 had a vCPU.
@@ -55,10 +53,6 @@ class GoldenPostcopy : public ::testing::Test {
         {"cpu_common", 1, 8}, {"cpu", 12, 1851}, {"kvm-tpr-opt", 1, 144}, {"apic", 3, 181}};
     for (const auto& [name, version, length] : devices)
       guest_.sections.push_back(std::make_unique<OpaqueSection>(name, version, length));
-  }
-  void SetUp() override {
-    if (auto possible = memory::PostcopyMemory::check(guest_.ram_blocks()); !possible)
-      GTEST_SKIP() << possible.error().explain();
   }
   void listen(bool preempt) {
     ASSERT_TRUE(migration_
@@ -108,9 +102,7 @@ class GoldenPostcopy : public ::testing::Test {
     return ram;
   }
 
-  const std::string uri_ =
-      "unix:" +
-      (std::filesystem::temp_directory_path() / ("godwit-golden-" + std::to_string(::getpid()))).string();
+  const std::string uri_ = directory_.uri("m");
   testing::NoneGuest guest_{"m0", 4096};
   testing::Recorder recorder_;
   SteadyClock clock_;
