@@ -34,6 +34,8 @@ Result<> await_opening(Channel& channel, const Opening& opening, const Interrupt
     const std::string_view shown(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(0, count)));
     if (std::ranges::any_of(opening.any_of, [&](const auto& whole) { return shown.starts_with(whole); }))
       return {};
+    for (const auto& [refused, reason] : opening.none_of)
+      if (shown.starts_with(refused)) return fail("{}", reason);
     if (std::ranges::none_of(opening.any_of, [&](const auto& whole) { return whole.starts_with(shown); }))
       return fail("what it sends is not a migration stream");
     if (count == 0 || closed) return fail("it has closed the connection");

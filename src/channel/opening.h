@@ -12,7 +12,14 @@
 namespace godwit::channel {
 
 struct Opening {
+  /// What is known and not let in either, and what to say of it.
+  struct Refusal {
+    std::string bytes;
+    std::string reason;
+  };
+
   std::vector<std::string> any_of;  ///< the first bytes, one way or the other
+  std::vector<Refusal> none_of{};
   bool another_follows_silently =
       false;  ///< the same peer opens one more connection, which shows nothing at first
 };

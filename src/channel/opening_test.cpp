@@ -1,4 +1,6 @@
 // Who may come in without TLS: a peer that shows what a source shows.
+#include "channel/opening.h"
+
 #include <gtest/gtest.h>
 #include <string>
 #include <thread>
@@ -84,6 +86,14 @@ TEST_F(OpeningTest, TheConnectionBehindTheSourcesMayBeSilent) {
   EXPECT_EQ(read(*accepted[0], 100), kHeader);
   ASSERT_TRUE(urgent->write(std::as_bytes(std::span("urgent", 6))).has_value());
   EXPECT_EQ(read(*accepted[1], 100), "urgent");
+}
+
+TEST_F(OpeningTest, WhatIsKnownAndNotWantedIsRefusedByItsReason) {
+  const auto listener = listen(parse_address("unix:" + path_, Direction::incoming).value(), none_, 1).value();
+  const auto peer = connect_and_say("other");
+  const auto accepted = listener->accept().value();
+  const Opening opening{.any_of = {kHeader}, .none_of = {{"oth", "it is another one"}}};
+  EXPECT_EQ(await_opening(*accepted, opening, never_).error().what(), "it is another one");
 }
 
 TEST_F(OpeningTest, ClosingEndsTheWait) {

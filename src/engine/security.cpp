@@ -39,7 +39,12 @@ Result<std::optional<channel::TlsServer>> tls_server(const Parameters& parameter
 channel::Opening opening_of(const Capabilities& capabilities) {
   channel::Opening opening{.any_of = {std::string("QEVM\0\0\0\3", 8)},
                            .another_follows_silently = capabilities.has(Capability::postcopy_preempt)};
-  if (capabilities.has(Capability::multifd)) opening.any_of.emplace_back("\x11\x22\x33\x44");
+  const std::string multifd_channel("\x11\x22\x33\x44");
+  if (capabilities.has(Capability::multifd))
+    opening.any_of.push_back(multifd_channel);
+  else
+    opening.none_of.push_back(
+        {multifd_channel, "it is a channel of multifd; set the capability 'multifd' on both sides"});
   if (capabilities.has(Capability::postcopy_ram)) opening.any_of.emplace_back("\x08\0", 2);
   return opening;
 }

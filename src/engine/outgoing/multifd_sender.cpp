@@ -156,7 +156,9 @@ void MultifdSender::run(DataChannel& channel) {
     if (pages && job.scan) job.put_zeros_last();
     const auto written =
         pages ? channel.writer->write(job.packet, *job.block) : channel.writer->synchronize(sync_number);
-    if (!written) return fail_all(written.error());
+    if (!written)
+      return fail_all(
+          Error(written.error()).advise("see what the destination says; 'multifd' has to be on there too"));
     written_ += written->bytes;
     promised_ -= raw;
     counters_.multifd_bytes += written->bytes;
