@@ -155,7 +155,6 @@ Result<> MultifdReceiver::place(Connection& connection, wire::MultifdReader& rea
   const std::uint32_t index = reader.block().index;
   std::byte* const host = loader_->block(index).host;
   for (const std::uint64_t offset : packet.normal()) loader_->note_landed(index, offset / page_size);
-  loader_->touch(index, packet.normal());
   if (decompressor && packet.normal_pages > 0) {
     std::array<std::byte*, wire::MultifdPacket::page_limit> places;
     for (std::uint32_t i = 0; i < packet.normal_pages; ++i) places[i] = host + packet.offsets[i];

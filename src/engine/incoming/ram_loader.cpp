@@ -44,12 +44,9 @@ Result<> RamLoader::load_setup(Input& in, bool host_page_sizes) {
   };
   touched_.clear();
   landed_.clear();
-  first_touch_.clear();
   for (const RamBlock& block : blocks_) {
     touched_.push_back(memory::populated_pages(block));
-    if (!multifd_) continue;
-    landed_.emplace_back(block.pages());
-    first_touch_.emplace_back(block.host, block.size);
+    if (multifd_) landed_.emplace_back(block.pages());
   }
   const wire::BlockListFormat format{.has_host_page_size = has_host_page_size,
                                      .has_guest_addresses = ignore_shared_};

@@ -13,7 +13,6 @@
 
 #include "engine/incoming/decompress_pool.h"
 #include "engine/incoming/run_reader.h"
-#include "memory/first_touch.h"
 #include "memory/premap.h"
 #include "wire/ram.h"
 
@@ -50,10 +49,6 @@ class RamLoader {
   const RamBlock& block(std::uint32_t index) const { return blocks_[index]; }
   /// A page was put there, or is about to be. Counts from the next point of synchronisation on.
   void note_landed(std::uint32_t block, std::uint64_t page);
-  /// The pages at `offsets` will be written next.
-  void touch(std::uint32_t block, std::span<const std::uint64_t> offsets) {
-    first_touch_[block].touch(offsets);
-  }
   static void fill_zero(std::byte* page);
 
   // ----
@@ -93,7 +88,6 @@ class RamLoader {
   MappedRamReader* mapped_ = nullptr;
   /// The source marks the points of synchronisation by records of their own; else each end mark is one.
   bool flush_records_ = false;
-  std::vector<memory::FirstTouch> first_touch_;
   std::vector<DirtyBitmap> landed_;  ///< by other threads; joins touched_ at each synchronisation
 };
 
