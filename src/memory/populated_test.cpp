@@ -36,6 +36,14 @@ std::set<std::uint64_t> all_populated(const RamBlock& block) {
   return found;
 }
 
+/// The memory that this process has, the shared page of zeros not counted.
+std::uint64_t resident_pages() {
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident;
+}
+
 using Pages = std::set<std::uint64_t>;
 
 bool page_tables_can_be_asked() {
@@ -43,7 +51,8 @@ bool page_tables_can_be_asked() {
 }
 
 #define SKIP_WITHOUT_PAGEMAP_SCAN() \
-  if (!page_tables_can_be_asked()) GTEST_SKIP() << "NO PAGEMAP_SCAN HERE: everything counts as populated"
+  if (!page_tables_can_be_asked())  \
+  GTEST_SKIP() << "NOT TESTED HERE: no PAGEMAP_SCAN, everything counts as populated"
 
 TEST(Populated, AnonymousMemoryIsWhatWasWritten) {
   SKIP_WITHOUT_PAGEMAP_SCAN();
@@ -62,9 +71,13 @@ TEST(Populated, ReadingAnonymousMemoryPopulatesNothing) {
     const auto ram = GuestRam::create({.size = 8 * mib, .transparent_huge_pages = huge});
     ASSERT_TRUE(ram);
     const RamBlock block = ram->block("ram");
+    const std::uint64_t before = resident_pages();
     for (std::uint64_t page = 0; page < pages; ++page) read_from(block, page);
+    if (resident_pages() - before >= pages)
+      GTEST_SKIP() << "NOT TESTED HERE: this kernel gives who reads a page of their own, not that of zeros";
     const auto found = all_populated(block);
-    if (huge && !found.empty()) GTEST_SKIP() << "this kernel does not tell the huge page of zeros from data";
+    if (huge && !found.empty())
+      GTEST_SKIP() << "NOT TESTED HERE: this kernel does not tell the huge page of zeros from data";
     EXPECT_EQ(found, Pages{}) << "huge pages: " << huge;
   }
 }
@@ -77,7 +90,7 @@ TEST(Populated, AHugePageIsPopulatedWhole) {
   write_to(block, 700);
   const auto found = all_populated(block);
   EXPECT_TRUE(found.contains(700));
-  if (found.size() == 1) GTEST_SKIP() << "NO TRANSPARENT HUGE PAGE WAS GIVEN";
+  if (found.size() == 1) GTEST_SKIP() << "NOT TESTED HERE: no transparent huge page was given";
   EXPECT_EQ(found.size(), 512u);
   EXPECT_EQ(*found.begin(), 512u);
 }
