@@ -1,8 +1,10 @@
 #include "wire/xbzrle.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <optional>
 
 #include "base/fail.h"
 
@@ -41,38 +43,43 @@ std::uint64_t find_differences(const std::byte* before, const std::byte* after, 
   return words;
 }
 
+// Where runs of changed bytes begin and end, in turns; the result is how many, and `edges` has room for
+// page_size. How many edges a word has cannot be foreseen, but most have few: a few are written whether they
+// are there or not, and the next word's take the place of what was too much. They stay in the word's own 64.
+std::size_t find_edges(const std::byte* before, const std::byte* after, std::uint16_t* edges) {
+  constexpr std::size_t few = 4;
+  std::uint64_t differs[page_size / 64];
+  const std::uint64_t words = find_differences(before, after, differs);
+  std::size_t count = 0;
+  // A run that reaches the end of a word ends in the next one.
+  for (std::uint64_t left = words | words << 1; left != 0; left &= left - 1) {
+    const auto word = static_cast<std::size_t>(std::countr_zero(left));
+    const std::uint64_t carry = word == 0 ? 0 : differs[word - 1] >> 63;
+    std::uint64_t edge = differs[word] ^ (differs[word] << 1 | carry);
+    const auto put = [&](std::size_t at) {
+      edges[at] = static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(edge)));
+      edge &= edge - 1;
+    };
+    const std::size_t end = count + static_cast<std::size_t>(std::popcount(edge));
+    for (std::size_t at = count; at < count + few; ++at) put(at);
+    for (std::size_t at = count + few; at < end; ++at) put(at);
+    count = end;
+  }
+  if (count % 2 == 1) edges[count++] = page_size;
+  return count;
+}
+
 }  // namespace godwit::wire::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace godwit::wire {
 
-HWY_EXPORT(find_differences);
+HWY_EXPORT(find_edges);
 
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "mask bits are stored byte by byte");
-
-using Bits = std::array<std::uint64_t, page_size / 64>;
-
-/// Where runs of set bits begin and end, in turns.
-struct Edges {
-  std::array<std::uint16_t, page_size + 1> at;
-  std::size_t count = 0;
-};
-
-/// `words`: which words of `bits` are not 0.
-void find_edges(const Bits& bits, std::uint64_t words, Edges& edges) {
-  // A run that reaches the end of a word ends in the next one.
-  for (std::uint64_t left = words | words << 1; left != 0; left &= left - 1) {
-    const auto word = static_cast<std::size_t>(std::countr_zero(left));
-    const std::uint64_t before = word == 0 ? 0 : bits[word - 1] >> 63;
-    for (std::uint64_t edge = bits[word] ^ (bits[word] << 1 | before); edge != 0; edge &= edge - 1)
-      edges.at[edges.count++] =
-          static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(edge)));
-  }
-  if (edges.count % 2 == 1) edges.at[edges.count++] = page_size;
-}
 
 /// 1 or 2 bytes, and `to` has room for two; value <= 16383. Without a branch: lengths are hard to foresee.
 std::size_t put_length(std::byte* to, std::size_t value) {
@@ -82,14 +89,30 @@ std::size_t put_length(std::byte* to, std::size_t value) {
   return 1 + longer;
 }
 
-/// Most runs are a few bytes long; copying a whole vector is cheaper than asking how many.
-void copy_run(std::byte* to, std::size_t room, const std::byte* from, std::size_t readable,
-              std::size_t count) {
-  constexpr std::size_t step = 32;
-  if (count <= step && room >= step && readable >= step)
-    std::memcpy(to, from, step);
-  else
-    std::memcpy(to, from, count);
+/// `run`: changed bytes, after `skipped` unchanged ones. The size of the delta with them, nothing if it would
+/// be too large.
+std::optional<std::size_t> put_run(std::span<std::byte, page_size> delta, std::size_t size,
+                                   std::size_t skipped, std::span<const std::byte> run) {
+  if (size + 2 > page_size) return std::nullopt;
+  size += put_length(delta.data() + size, skipped);
+  if (size + 2 > page_size) return std::nullopt;
+  size += put_length(delta.data() + size, run.size());
+  if (size + run.size() > page_size) return std::nullopt;
+  std::memcpy(delta.data() + size, run.data(), run.size());
+  return size + run.size();
+}
+
+/// Most runs are a few bytes long: copying a whole vector is cheaper than asking how many.
+constexpr std::size_t short_run = 32;
+
+/// The same where `run` has at most short_run bytes, but so many can be read, and `delta` has room for them
+/// and their lengths.
+std::size_t put_short_run(std::byte* delta, std::size_t size, std::size_t skipped, const std::byte* run,
+                          std::size_t count) {
+  size += put_length(delta + size, skipped);
+  size += put_length(delta + size, count);
+  std::memcpy(delta + size, run, short_run);
+  return size + count;
 }
 
 /// A length of a delta and how many bytes it took; 0 bytes: it is not one.
@@ -112,24 +135,21 @@ Length get_length(std::span<const std::byte> rest) {
 XbzrleDelta encode_xbzrle(const std::byte* before, const std::byte* after,
                           std::span<std::byte, page_size> delta) {
   using enum XbzrleDelta::Kind;
-  Bits differs;
-  const std::uint64_t words = HWY_DYNAMIC_DISPATCH(find_differences)(before, after, differs.data());
-  if (words == 0) return {unchanged, 0};
-  Edges edges;
-  find_edges(differs, words, edges);
+  std::array<std::uint16_t, page_size> edges;
+  const std::size_t count = HWY_DYNAMIC_DISPATCH(find_edges)(before, after, edges.data());
+  if (count == 0) return {unchanged, 0};
   std::size_t size = 0;
   std::size_t at = 0;
-  for (std::size_t edge = 0; edge < edges.count; edge += 2) {
-    const std::size_t changed = edges.at[edge];
-    const std::size_t end = edges.at[edge + 1];
-    const std::size_t count = end - changed;
-    if (size + 2 > page_size) return {overflow, 0};
-    size += put_length(delta.data() + size, changed - at);
-    if (size + 2 > page_size) return {overflow, 0};
-    size += put_length(delta.data() + size, count);
-    if (size + count > page_size) return {overflow, 0};
-    copy_run(delta.data() + size, page_size - size, after + changed, page_size - changed, count);
-    size += count;
+  for (std::size_t edge = 0; edge < count; edge += 2) {
+    const std::size_t changed = edges[edge];
+    const std::size_t end = edges[edge + 1];
+    if (end - changed <= short_run && std::max(changed, size + 4) <= page_size - short_run) {
+      size = put_short_run(delta.data(), size, changed - at, after + changed, end - changed);
+    } else {
+      const auto more = put_run(delta, size, changed - at, {after + changed, after + end});
+      if (!more) return {overflow, 0};
+      size = *more;
+    }
     at = end;
   }
   // The last unchanged run is left out, but there has to be room for its length.

@@ -96,6 +96,17 @@ TEST(Xbzrle, ThreeOutcomes) {
   EXPECT_EQ(encode_xbzrle(before.data(), after.data(), delta), (XbzrleDelta{encoded, 1 + 2 + 4092}));
 }
 
+TEST(Xbzrle, AsManyRunsAsAPageCanHave) {
+  for (const std::size_t first : {0, 1})
+    godwit::test::EveryTarget().each([&](const char* target) {
+      Page before{};
+      Page after{};
+      Page delta;
+      for (std::size_t at = first; at < page_size; at += 2) after[at] = std::byte{1};
+      EXPECT_EQ(encode_xbzrle(before.data(), after.data(), delta).kind, overflow) << target;
+    });
+}
+
 TEST(Xbzrle, BytesOfTheSpecification) {
   const std::string delta = "\xa8\x0a\x08\x55\xa0\x40\x6b\xf3\x25\x87\x93\xf7\x0d\x02\xf3\xfc"s;
   Page before{};
