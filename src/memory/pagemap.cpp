@@ -14,7 +14,8 @@ constexpr std::size_t regions_per_call = 2048;
 
 }  // namespace
 
-Pagemap::Pagemap(UniqueFd fd) : fd_(std::move(fd)), regions_(regions_per_call) {}
+Pagemap::Pagemap(UniqueFd fd)
+    : fd_(std::move(fd)), regions_(std::make_unique_for_overwrite<PageRegion[]>(regions_per_call)) {}
 
 Result<Pagemap> Pagemap::open() {
   UniqueFd fd(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
@@ -34,8 +35,8 @@ Result<> Pagemap::scan(const std::byte* start, std::uint64_t length, const PageQ
   argument.flags = query.flags;
   argument.start = reinterpret_cast<std::uintptr_t>(start);
   argument.end = argument.start + length;
-  argument.vec = reinterpret_cast<std::uintptr_t>(regions_.data());
-  argument.vec_len = regions_.size();
+  argument.vec = reinterpret_cast<std::uintptr_t>(regions_.get());
+  argument.vec_len = regions_per_call;
   argument.category_inverted = query.inverted;
   argument.category_mask = query.all_of;
   argument.category_anyof_mask = query.any_of;
@@ -51,7 +52,7 @@ Result<> Pagemap::scan(const std::byte* start, std::uint64_t length, const PageQ
                                       argument.end - argument.start, argument.start),
                           errno);
     }
-    for (const PageRegion& region : std::span(regions_).first(static_cast<std::size_t>(count)))
+    for (const PageRegion& region : std::span(regions_.get(), static_cast<std::size_t>(count)))
       found(region.start, region.end);
     argument.start = argument.walk_end;
   }

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <vector>
+#include <memory>
 
 #include <godwit/result.h>
 
@@ -35,7 +35,8 @@ class Pagemap {
   explicit Pagemap(UniqueFd fd);
 
   UniqueFd fd_;
-  std::vector<PageRegion> regions_;
+  // The kernel writes them: only as much as it finds becomes resident.
+  std::unique_ptr<PageRegion[]> regions_;
 };
 
 }  // namespace godwit::memory

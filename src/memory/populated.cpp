@@ -1,13 +1,15 @@
 #include "memory/populated.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cerrno>
-#include <cinttypes>
+#include <charconv>
+#include <climits>
 #include <cstdio>
-#include <fstream>
 #include <linux/magic.h>
-#include <string>
+#include <memory>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -30,31 +32,49 @@ struct Area {
   std::uintptr_t end = 0;
   bool shared = false;
   std::uint64_t offset = 0;
-  unsigned device_major = 0;
-  unsigned device_minor = 0;
+  std::uint64_t device_major = 0;
+  std::uint64_t device_minor = 0;
   std::uint64_t inode = 0;
 
   bool anonymous() const { return !shared && inode == 0 && device_major == 0 && device_minor == 0; }
 };
 
-std::optional<Area> parse_area(const std::string& line) {
-  Area area;
-  char permissions[5] = {};
-  if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s %" SCNx64 " %x:%x %" SCNu64, &area.start,
-                  &area.end, permissions, &area.offset, &area.device_major, &area.device_minor,
-                  &area.inode) != 7)
-    return std::nullopt;
-  area.shared = permissions[3] == 's';
-  return area;
+/// Takes a number off the front of a line, and the character `after` it.
+std::optional<std::uint64_t> take_number(std::string_view& line, int base, char after) {
+  std::uint64_t number = 0;
+  const char* line_end = line.data() + line.size();
+  const auto [end, error] = std::from_chars(line.data(), line_end, number, base);
+  if (error != std::errc{} || end == line_end || *end != after) return std::nullopt;
+  line.remove_prefix(static_cast<std::size_t>(end - line.data()) + 1);
+  return number;
 }
 
-/// The areas of this process that make up [start, end), in order; none if there is a gap.
+/// "START-END PERMISSIONS OFFSET MAJOR:MINOR INODE ...".
+std::optional<Area> parse_area(std::string_view line) {
+  constexpr std::string_view permissions = "rwxp ";
+  const auto start = take_number(line, 16, '-');
+  const auto end = take_number(line, 16, ' ');
+  if (!start || !end || line.size() < permissions.size()) return std::nullopt;
+  const bool shared = line[3] == 's';
+  line.remove_prefix(permissions.size());
+  const auto offset = take_number(line, 16, ' ');
+  const auto device_major = take_number(line, 16, ':');
+  const auto device_minor = take_number(line, 16, ' ');
+  const auto inode = take_number(line, 10, ' ');
+  if (!offset || !device_major || !device_minor || !inode) return std::nullopt;
+  return Area{*start, *end, shared, *offset, *device_major, *device_minor, *inode};
+}
+
+/// The areas of this process that make up [start, end), in order; none if there is a gap. Read without
+/// std::ifstream: the first one of a process makes half a MiB of libstdc++ resident.
 std::vector<Area> areas_of(std::uintptr_t start, std::uintptr_t end) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> maps(std::fopen("/proc/self/maps", "re"), std::fclose);
+  if (!maps) return {};
   std::vector<Area> areas;
-  std::ifstream maps("/proc/self/maps");
   std::uintptr_t covered = start;
-  for (std::string line; covered < end && std::getline(maps, line);) {
-    const auto area = parse_area(line);
+  std::array<char, 4 * PATH_MAX + 128> line;  // each byte of the path may be there as \nnn
+  while (covered < end && std::fgets(line.data(), line.size(), maps.get())) {
+    const auto area = parse_area(line.data());
     if (!area || area->end <= start) continue;
     if (area->start > covered) return {};
     covered = area->end;
