@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <vector>
 
+#include "base/testing/not_tested_here.h"
 #include "memory/kvm_dirty_log_tracker.h"
 #include "memory/kvm_dirty_ring_tracker.h"
 #include "memory/ram.h"
@@ -24,7 +25,7 @@ std::vector<std::uint64_t> addresses_of_pages(std::uint64_t first, std::uint64_t
 TEST(KvmDirtyRing, ARingThatFillsUpLosesNothing) {
   constexpr std::uint32_t entries = 1024;
   auto guest = TinyGuest::make(entries);
-  if (!guest) GTEST_SKIP() << "NO KVM GUEST WITH DIRTY RINGS HERE";
+  if (!guest) NOT_TESTED_HERE() << "no KVM guest with dirty rings";
   const auto ram = GuestRam::create({.size = 16 * mib});
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("ram");
@@ -53,9 +54,9 @@ TEST(KvmDirtyRing, ARingThatFillsUpLosesNothing) {
 
 TEST(KvmDirtyRing, SizesAreChecked) {
   auto guest = TinyGuest::make();
-  if (!guest) GTEST_SKIP() << "NO KVM GUEST HERE";
+  if (!guest) NOT_TESTED_HERE() << "no KVM guest";
   const std::uint32_t most = max_dirty_ring_entries(guest->vm_fd());
-  if (most == 0) GTEST_SKIP() << "NO DIRTY RINGS HERE";
+  if (most == 0) NOT_TESTED_HERE() << "no dirty rings";
   for (const std::uint32_t entries : {0u, 1000u, most * 2}) {
     const auto refused = enable_dirty_rings(guest->vm_fd(), entries);
     ASSERT_FALSE(refused) << entries;
@@ -67,7 +68,7 @@ TEST(KvmDirtyRing, SizesAreChecked) {
 
 TEST(KvmDirtyLog, IsNotToBeHadFromAVmWithRings) {
   auto guest = TinyGuest::make(1024);
-  if (!guest) GTEST_SKIP() << "NO KVM GUEST WITH DIRTY RINGS HERE";
+  if (!guest) NOT_TESTED_HERE() << "no KVM guest with dirty rings";
   const auto ram = GuestRam::create({.size = mib});
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("ram");
@@ -84,14 +85,14 @@ TEST(KvmDirtyLog, IsNotToBeHadFromAVmWithRings) {
 
 TEST(KvmDirtyLog, ClearsAPageOnlyIfItIsDirtyInTheBitmap) {
   auto guest = TinyGuest::make();
-  if (!guest) GTEST_SKIP() << "NO KVM GUEST HERE";
+  if (!guest) NOT_TESTED_HERE() << "no KVM guest";
   const auto ram = GuestRam::create({.size = 4 * mib});
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("ram");
   ASSERT_TRUE(guest->add_slot(0, block.host, block.size));
   auto tracker = KvmDirtyLogTracker::create(guest->vm_fd(), guest->slots());
   ASSERT_TRUE(tracker);
-  if ((*tracker)->name() != "kvm-dirty-log") GTEST_SKIP() << "NO MANUAL PROTECTION HERE";
+  if ((*tracker)->name() != "kvm-dirty-log") NOT_TESTED_HERE() << "KVM has no manual protection";
   ASSERT_TRUE((*tracker)->start(std::span(&block, 1)));
   std::vector<DirtyBitmap> dirty{DirtyBitmap(block.pages())};
   dirty[0].set_all();

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/testing/not_tested_here.h"
 #include "memory/ram.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
@@ -51,8 +52,7 @@ bool page_tables_can_be_asked() {
 }
 
 #define SKIP_WITHOUT_PAGEMAP_SCAN() \
-  if (!page_tables_can_be_asked())  \
-  GTEST_SKIP() << "NOT TESTED HERE: no PAGEMAP_SCAN, everything counts as populated"
+  if (!page_tables_can_be_asked()) NOT_TESTED_HERE() << "no PAGEMAP_SCAN, everything counts as populated"
 
 TEST(Populated, AnonymousMemoryIsWhatWasWritten) {
   SKIP_WITHOUT_PAGEMAP_SCAN();
@@ -74,10 +74,10 @@ TEST(Populated, ReadingAnonymousMemoryPopulatesNothing) {
     const std::uint64_t before = resident_pages();
     for (std::uint64_t page = 0; page < pages; ++page) read_from(block, page);
     if (resident_pages() - before >= pages)
-      GTEST_SKIP() << "NOT TESTED HERE: this kernel gives who reads a page of their own, not that of zeros";
+      NOT_TESTED_HERE() << "this kernel gives who reads a page of their own, not that of zeros";
     const auto found = all_populated(block);
     if (huge && !found.empty())
-      GTEST_SKIP() << "NOT TESTED HERE: this kernel does not tell the huge page of zeros from data";
+      NOT_TESTED_HERE() << "this kernel does not tell the huge page of zeros from data";
     EXPECT_EQ(found, Pages{}) << "huge pages: " << huge;
   }
 }
@@ -90,7 +90,7 @@ TEST(Populated, AHugePageIsPopulatedWhole) {
   write_to(block, 700);
   const auto found = all_populated(block);
   EXPECT_TRUE(found.contains(700));
-  if (found.size() == 1) GTEST_SKIP() << "NOT TESTED HERE: no transparent huge page was given";
+  if (found.size() == 1) NOT_TESTED_HERE() << "no transparent huge page was given";
   EXPECT_EQ(found.size(), 512u);
   EXPECT_EQ(*found.begin(), 512u);
 }
@@ -170,7 +170,7 @@ TEST(Populated, FilesOnADiskFileSystem) {
                                      .path = std::filesystem::temp_directory_path()});
   ASSERT_TRUE(ram) << ram.error().what();
   const RamBlock block = ram->block("ram");
-  if (!PopulationProbe(block).knows()) GTEST_SKIP() << "NOT A FILE SYSTEM WHOSE HOLES ARE KNOWN";
+  if (!PopulationProbe(block).knows()) NOT_TESTED_HERE() << "not a file system whose holes are known";
   EXPECT_EQ(all_populated(block), Pages{});
   // Through the mapping, not written back to the disk.
   for (const std::uint64_t page : {2u, 900u, 2047u}) write_to(block, page);
@@ -207,7 +207,7 @@ TEST(Populated, OnlyTheRangeAskedForIsChanged) {
 /// The order a source keeps: first tracking, then the question.
 template <typename Tracker>
 void expect_untouched_stays_known(Result<std::unique_ptr<Tracker>> tracker, RamOptions options) {
-  if (!tracker) GTEST_SKIP() << "NO TRACKER HERE: " << tracker.error().explain();
+  if (!tracker) NOT_TESTED_HERE() << "no tracker: " << tracker.error().explain();
   const auto ram = GuestRam::create(options);
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("ram");

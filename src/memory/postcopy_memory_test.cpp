@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/testing/not_tested_here.h"
 #include "base/thread.h"
 #include "memory/ram.h"
 
@@ -25,11 +26,11 @@ class PostcopyMemoryOf : public ::testing::TestWithParam<Kind> {
  protected:
   void SetUp() override {
     auto ram = GuestRam::create(GetParam().options);
-    if (!ram) GTEST_SKIP() << "NOT TESTED HERE: " << ram.error().explain();
+    if (!ram) NOT_TESTED_HERE() << ram.error().explain();
     ram_.emplace(*std::move(ram));
     blocks_.push_back(ram_->block("ram"));
     if (auto possible = PostcopyMemory::check(blocks_); !possible)
-      GTEST_SKIP() << "NOT TESTED HERE: " << possible.error().explain();
+      NOT_TESTED_HERE() << possible.error().explain();
   }
   std::uint64_t host_page() const { return blocks_[0].host_page_size; }
   /// Waits for a fault and returns it.

@@ -6,6 +6,7 @@
 
 #include <godwit/dirty_bitmap.h>
 
+#include "base/testing/not_tested_here.h"
 #include "memory/populated.h"
 #include "memory/ram.h"
 
@@ -20,8 +21,7 @@ class PremapTest : public ::testing::Test {
     // Small pages, so that each is seen.
     ram_ = std::make_unique<GuestRam>(
         *GuestRam::create({.size = 16 * huge_page, .transparent_huge_pages = false}));
-    if (!PopulationProbe(ram_->block("ram")).knows())
-      GTEST_SKIP() << "NOT TESTED HERE: this kernel has no PAGEMAP_SCAN";
+    if (!PopulationProbe(ram_->block("ram")).knows()) NOT_TESTED_HERE() << "this kernel has no PAGEMAP_SCAN";
   }
   std::span<std::byte> bytes(std::uint64_t first, std::uint64_t size) const {
     return {ram_->host() + first, size};

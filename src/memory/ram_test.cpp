@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/testing/not_tested_here.h"
 #include "base/testing/temporary_directory.h"
 
 namespace godwit::memory {
@@ -100,7 +101,7 @@ TEST(GuestRam, HugePagesFromThePool) {
       {.source = RamSource::memfd, .size = 4 * mib, .shared = true, .huge_page_size = 2 * mib});
   if (!ram) {
     EXPECT_NE(ram.error().advice().find("nr_hugepages"), std::string::npos) << ram.error().explain();
-    GTEST_SKIP() << "NO HUGE PAGES HERE: " << ram.error().explain();
+    NOT_TESTED_HERE() << "no huge pages: " << ram.error().explain();
   }
   EXPECT_EQ(ram->host_page_size(), 2 * mib);
   EXPECT_EQ(ram->block("a").host_page_size, 2 * mib);

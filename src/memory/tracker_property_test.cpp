@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 #include <vector>
 
+#include "base/testing/not_tested_here.h"
 #include "memory/testing/tracker_rig.h"
 
 namespace godwit::memory::testing {
@@ -24,7 +25,7 @@ class Tracker : public ::testing::TestWithParam<RigCase> {
  protected:
   void SetUp() override {
     auto made = GetParam().make();
-    if (!made.rig) GTEST_SKIP() << "NOT TESTED HERE: " << GetParam().name << ": " << made.reason;
+    if (!made.rig) NOT_TESTED_HERE() << GetParam().name << ": " << made.reason;
     rig_ = std::move(made.rig);
     for (const RamBlock& block : rig_->blocks()) {
       dirty_.emplace_back(block.pages());

@@ -10,6 +10,7 @@
 
 #include <godwit/user_tracker.h>
 
+#include "base/testing/not_tested_here.h"
 #include "memory/ram.h"
 #include "memory/uffd_async_tracker.h"
 #include "memory/uffd_sync_tracker.h"
@@ -30,7 +31,7 @@ bool write_by_system_call(std::byte* target) {
 
 template <typename Tracker>
 void expect_system_calls_seen(Result<std::unique_ptr<Tracker>> tracker) {
-  if (!tracker) GTEST_SKIP() << "NO TRACKER HERE: " << tracker.error().explain();
+  if (!tracker) NOT_TESTED_HERE() << "no tracker: " << tracker.error().explain();
   for (const bool shared : {false, true}) {
     const auto ram = GuestRam::create({.size = 4 * mib, .shared = shared});
     ASSERT_TRUE(ram);
@@ -56,7 +57,7 @@ TEST(UffdSyncTracker, SeesWritesInsideSystemCalls) {
 TEST(UffdAsyncTracker, TwoTrackersOnTheSameMemoryAreRefused) {
   auto first = UffdAsyncTracker::create();
   auto second = UffdAsyncTracker::create();
-  if (!first || !second) GTEST_SKIP() << "NO TRACKER HERE: " << first.error().explain();
+  if (!first || !second) NOT_TESTED_HERE() << "no tracker: " << first.error().explain();
   const auto ram = GuestRam::create({.size = 4 * mib});
   ASSERT_TRUE(ram);
   const RamBlock block = ram->block("pc.ram");
@@ -72,7 +73,7 @@ TEST(UffdAsyncTracker, TwoTrackersOnTheSameMemoryAreRefused) {
 
 TEST(UffdAsyncTracker, MemoryThatIsNotThereIsAnErrorThatNamesTheBlock) {
   auto tracker = UffdAsyncTracker::create();
-  if (!tracker) GTEST_SKIP() << "NO TRACKER HERE: " << tracker.error().explain();
+  if (!tracker) NOT_TESTED_HERE() << "no tracker: " << tracker.error().explain();
   RamBlock block;
   {
     const auto ram = GuestRam::create({.size = 4 * mib});
@@ -133,8 +134,8 @@ Outcome try_without_privileges() {
 }
 
 TEST(UserTracker, AsynchronousTrackingNeedsNoPrivileges) {
-  if (::geteuid() != 0) GTEST_SKIP() << "NOT TESTED: only root can give privileges up";
-  if (!UffdAsyncTracker::create()) GTEST_SKIP() << "NO TRACKER HERE";
+  if (::geteuid() != 0) NOT_TESTED_HERE() << "only root can give privileges up";
+  if (!UffdAsyncTracker::create()) NOT_TESTED_HERE() << "no tracker";
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) ::_exit(try_without_privileges());
@@ -142,7 +143,7 @@ TEST(UserTracker, AsynchronousTrackingNeedsNoPrivileges) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status)) << status;
   if (WEXITSTATUS(status) == sync_was_permitted)
-    GTEST_SKIP() << "this machine permits userfaultfd to everybody";
+    NOT_TESTED_HERE() << "this machine permits userfaultfd to everybody";
   EXPECT_EQ(WEXITSTATUS(status), as_hoped);
 }
 

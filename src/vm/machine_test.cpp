@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/not_tested_here.h"
 #include "vm/testing/machine_rig.h"
 
 namespace godwit::vm {
@@ -54,15 +55,15 @@ std::vector<std::string> names_of_sections(Machine& machine) {
 }
 
 std::string skip_reason(const std::string& accelerator) {
-  if (accelerator == "kvm" && !has_kvm()) return "NOT TESTED: /dev/kvm cannot be used here";
-  if (accelerator == "tcg" && !has_unicorn()) return "NOT TESTED: this build has no Unicorn";
+  if (accelerator == "kvm" && !has_kvm()) return "/dev/kvm cannot be used here";
+  if (accelerator == "tcg" && !has_unicorn()) return "this build has no Unicorn";
   return "";
 }
 
 class OnAccelerator : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (const auto reason = skip_reason(GetParam()); !reason.empty()) GTEST_SKIP() << reason;
+    if (const auto reason = skip_reason(GetParam()); !reason.empty()) NOT_TESTED_HERE() << reason;
   }
 };
 
@@ -270,7 +271,7 @@ class Move : public ::testing::TestWithParam<std::pair<std::string, std::string>
  protected:
   void SetUp() override {
     for (const auto& accelerator : {GetParam().first, GetParam().second})
-      if (const auto reason = skip_reason(accelerator); !reason.empty()) GTEST_SKIP() << reason;
+      if (const auto reason = skip_reason(accelerator); !reason.empty()) NOT_TESTED_HERE() << reason;
   }
 };
 
@@ -328,7 +329,7 @@ TEST_P(Move, ThereAndBackManyTimes) {
 class OnKvm : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const auto reason = skip_reason("kvm"); !reason.empty()) GTEST_SKIP() << reason;
+    if (const auto reason = skip_reason("kvm"); !reason.empty()) NOT_TESTED_HERE() << reason;
   }
 };
 
@@ -477,7 +478,7 @@ TEST(PcMachine, RamIsNamedAfterItsBackend) {
 }
 
 TEST(PcMachine, WithoutADiskTheProcessorWaits) {
-  if (const auto reason = skip_reason("kvm"); !reason.empty()) GTEST_SKIP() << reason;
+  if (const auto reason = skip_reason("kvm"); !reason.empty()) NOT_TESTED_HERE() << reason;
   MachineRig rig("kvm", {}, [](MachineConfig& config) { config.first_disk.clear(); });
   ASSERT_TRUE(rig);
   ASSERT_TRUE(rig->monitor_cont());

@@ -10,6 +10,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "base/fail.h"
+#include "base/testing/not_tested_here.h"
 #include "channel/channel_input.h"
 #include "engine/testing/fake_guest.h"
 #include "memory/populated.h"
@@ -245,7 +246,7 @@ RC_GTEST_PROP(RamLoaderProperty, NoticesEveryTruncation, ()) {
 }
 
 TEST(RamLoader, ReadsARunInPlaceWithFewCalls) {
-  if (!memory_can_be_asked()) GTEST_SKIP() << "NOT TESTED HERE: this kernel has no PAGEMAP_SCAN";
+  if (!memory_can_be_asked()) NOT_TESTED_HERE() << "this kernel has no PAGEMAP_SCAN";
   Writer writer(1);
   writer.setup();
   writer.run(0, 0, kPages[0]);
@@ -259,7 +260,7 @@ TEST(RamLoader, ReadsARunInPlaceWithFewCalls) {
 }
 
 TEST(RamLoader, LeavesNoTraceOfWhatCameOtherwise) {
-  if (!memory_can_be_asked()) GTEST_SKIP() << "NOT TESTED HERE: this kernel has no PAGEMAP_SCAN";
+  if (!memory_can_be_asked()) NOT_TESTED_HERE() << "this kernel has no PAGEMAP_SCAN";
   Writer writer(2);
   writer.setup();
   writer.run(0, 0, 300);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/not_tested_here.h"
 #include "base/testing/temporary_directory.h"
 #include "engine/testing/host.h"
 #include "memory/postcopy_memory.h"
@@ -14,7 +15,7 @@ class PostcopyFixture : public ::testing::Test {
   void SetUp() override {
     const FakeGuest guest;
     if (auto possible = memory::PostcopyMemory::check(guest.ram_blocks()); !possible)
-      GTEST_SKIP() << "NOT TESTED HERE: " << possible.error().explain();
+      NOT_TESTED_HERE() << possible.error().explain();
   }
   static void set(Host& host, const schema::MigrateSetParameters& changes) {
     const auto result = host.migration.set_parameters(changes);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/testing/not_tested_here.h"
 #include "vm/testing/machine_rig.h"
 
 namespace godwit::vm {
@@ -24,7 +25,7 @@ TEST(ChooseAccelerator, OnlyUnknownOnesIsAnError) {
 }
 
 TEST(ChooseAccelerator, ATrailingQtestDoesNotWin) {
-  if (!testing::has_unicorn()) GTEST_SKIP() << "NOT TESTED: this build has no Unicorn";
+  if (!testing::has_unicorn()) NOT_TESTED_HERE() << "this build has no Unicorn";
   const auto chosen = choose_accelerator({{.name = "tcg"}, {.name = "qtest"}}, "", MachineKind::pc);
   ASSERT_TRUE(chosen);
   EXPECT_EQ(chosen->accelerator->name(), "tcg");
@@ -37,7 +38,7 @@ TEST(ChooseAccelerator, AMachineWithoutProcessorsNeedsNothing) {
 }
 
 TEST(ChooseAccelerator, FallsBackToUnicornAndSaysSo) {
-  if (!testing::has_unicorn()) GTEST_SKIP() << "NOT TESTED: this build has no Unicorn";
+  if (!testing::has_unicorn()) NOT_TESTED_HERE() << "this build has no Unicorn";
   // A ring larger than any kernel has: KVM cannot be used as asked.
   const std::vector<AcceleratorRequest> impossible = {{.name = "kvm", .dirty_ring_size = 1u << 31},
                                                       {.name = "qtest"}};

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 
+#include "base/testing/not_tested_here.h"
 #include "vm/accel/kvm/kvm_accelerator.h"
 #include "vm/testing/machine_rig.h"
 
@@ -19,7 +20,7 @@ struct NoBus final : Bus {
 class KvmVcpuRig : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!has_kvm()) GTEST_SKIP() << "NOT TESTED HERE: /dev/kvm cannot be used";
+    if (!has_kvm()) NOT_TESTED_HERE() << "/dev/kvm cannot be used";
     auto accelerator =
         KvmAccelerator::open({.dirty_ring_size = 0, .cpu_model = {}, .interrupt_controllers = true});
     ASSERT_TRUE(accelerator) << accelerator.error().what();

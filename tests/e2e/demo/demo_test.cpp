@@ -9,6 +9,7 @@
 #include <optional>
 #include <unistd.h>
 
+#include "base/testing/not_tested_here.h"
 #include "cli/demo/machine.h"
 #include "cli/demo/verify.h"
 #include "cli/temporary_directory.h"
@@ -125,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(All, DemoOverEachTransport, ::testing::Values(GODWIT_DE
                          [](const auto& transport) { return std::string(transport.param); });
 
 TEST_F(DemoTest, LosesNothingInHardware) {
-  if (usable_accelerator() != Accelerator::kvm) GTEST_SKIP() << "/dev/kvm cannot be used here";
+  if (usable_accelerator() != Accelerator::kvm) NOT_TESTED_HERE() << "/dev/kvm cannot be used here";
   auto process = start({"--accel", "kvm", "--size", "256M", "--json"});
   wait_until_ended(process);
   EXPECT_EQ(process.how_it_ended(), "exited with status 0");
