@@ -14,15 +14,19 @@ namespace godwit {
 /// Any thread.
 class MemoryReserve {
  public:
+  /// Not where it was given back less than a second ago: who cleans up then needs it.
   static void fill() noexcept;
+  static void fill_now() noexcept;
   static void release() noexcept;
+  static bool is_there() noexcept;
 };
 
 /// "Out of memory". Lets go of the reserve.
 Error out_of_memory();
 
 /// What `body` returns, a Result, or an error that says what has run out. Around each piece of work that can
-/// be given up as a whole: a command, one attempt on either side. What `body` made is gone by then.
+/// be given up as a whole: a command, one attempt on either side, one turn of a thread that has to go on.
+/// What `body` made is gone by then. A thread that ends when it cannot go on needs none: see start_thread.
 template <class Body>
 auto or_exhausted(Body&& body) -> decltype(body()) {
   MemoryReserve::fill();
@@ -33,6 +37,19 @@ auto or_exhausted(Body&& body) -> decltype(body()) {
   } catch (const std::system_error& error) {
     return fail(Error(error.what()));
   }
+}
+
+/// For what cannot be given up: where there is no memory `body` runs again, with that of the reserve. It has
+/// to bear being run a second time; if that is not enough either, it throws.
+template <class Body>
+auto with_reserve(Body&& body) -> decltype(body()) {
+  MemoryReserve::fill();
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    MemoryReserve::release();
+  }
+  return body();
 }
 
 }  // namespace godwit

@@ -5,10 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <system_error>
 #include <unistd.h>
-
-#include "base/exhaustion.h"
 
 namespace godwit {
 namespace {
@@ -46,18 +43,6 @@ TEST(WakeFd, IsReadableUntilDrained) {
   EXPECT_EQ(::poll(&p, 1, 0), 1);
   wake.drain();
   EXPECT_EQ(::poll(&p, 1, 0), 0);
-}
-
-TEST(Exhaustion, BecomesAnError) {
-  auto result = or_exhausted([]() -> Result<int> {
-    throw std::system_error(EMFILE, std::generic_category(), "cannot create an eventfd");
-  });
-  ASSERT_FALSE(result.has_value());
-  EXPECT_EQ(result.error().what(), "cannot create an eventfd: Too many open files");
-  result = or_exhausted([]() -> Result<int> { throw std::bad_alloc(); });
-  EXPECT_EQ(result.error().what(), "Out of memory");
-  result = or_exhausted([]() -> Result<int> { return 7; });
-  EXPECT_EQ(result.value_or(0), 7);
 }
 
 }  // namespace

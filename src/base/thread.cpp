@@ -6,6 +6,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/exhaustion.h"
+
 namespace godwit {
 namespace {
 
@@ -28,13 +30,20 @@ class AllSignalsBlocked {
 
 }  // namespace
 
-std::jthread start_thread(std::string name, std::function<void(std::stop_token)> body) {
+std::jthread start_thread(std::string name, std::function<void(std::stop_token)> body,
+                          OnExhaustion exhausted) {
   const AllSignalsBlocked inherited;
   try {
-    return std::jthread([name, body = std::move(body)](std::stop_token stop) {
-      pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
-      body(std::move(stop));
-    });
+    return std::jthread(
+        [name, body = std::move(body), exhausted = std::move(exhausted)](std::stop_token stop) {
+          pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+          if (!exhausted) return body(std::move(stop));
+          auto ran = or_exhausted([&]() -> Result<> {
+            body(std::move(stop));
+            return {};
+          });
+          if (!ran) exhausted(std::move(ran).error());
+        });
   } catch (const std::system_error& error) {
     throw std::system_error(error.code(), "cannot start the thread '" + name + "'");
   }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <netdb.h>
 #include <thread>
@@ -34,13 +35,13 @@ struct Lookup {
     status = ::getaddrinfo(any_host ? nullptr : host.c_str(), port.c_str(), &asked, &list);
     error_number = errno;
     if (status != 0) return;
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(list, &::freeaddrinfo);
     for (const addrinfo* entry = list; entry; entry = entry->ai_next) {
       SocketAddress address;
       std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
       address.length = entry->ai_addrlen;
       found.push_back(address);
     }
-    ::freeaddrinfo(list);
   }
 };
 
@@ -79,11 +80,20 @@ class AbandonedLookups {
 Result<Lookup> run_in_background(Lookup lookup, const Interrupt& interrupt) {
   AbandonedLookups::instance().join_finished();
   auto shared = std::make_shared<BackgroundLookup>(std::move(lookup));
-  auto thread = start_thread("name-lookup", [shared](const std::stop_token&) {
-    shared->lookup.run(0);
+  const auto finish = [shared] {
     shared->done.store(true);
     shared->finished.wake();
-  });
+  };
+  auto thread = start_thread(
+      "name-lookup",
+      [shared, finish](const std::stop_token&) {
+        shared->lookup.run(0);
+        finish();
+      },
+      [shared, finish](const Error&) {
+        shared->lookup.status = EAI_MEMORY;
+        finish();
+      });
   pollfd entries[] = {{shared->finished.fd(), POLLIN, 0}, {interrupt.fd(), POLLIN, 0}};
   GODWIT_TRY(wait_for_any(entries));
   if (!shared->done.load()) {

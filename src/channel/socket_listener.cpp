@@ -49,6 +49,22 @@ bool is_for_now(int error_number) {
 
 }  // namespace
 
+/// close() waits until it is left, whatever for.
+class SocketListener::Accepting {
+ public:
+  explicit Accepting(SocketListener& listener) : listener_(listener) {}
+  ~Accepting() {
+    std::lock_guard lock(listener_.mutex_);
+    listener_.accepting_ = false;
+    listener_.accept_left_.notify_all();
+  }
+  Accepting(const Accepting&) = delete;
+  Accepting& operator=(const Accepting&) = delete;
+
+ private:
+  SocketListener& listener_;
+};
+
 SocketListener::SocketListener(std::vector<UniqueFd> sockets) : sockets_(std::move(sockets)) {
   for (const UniqueFd& socket : sockets_) {
     set_blocking(socket.get(), false);  // a connection may be gone again between poll() and accept()
@@ -70,16 +86,17 @@ Result<std::unique_ptr<Channel>> SocketListener::accept() {
   {
     std::lock_guard lock(mutex_);
     if (closed_) return was_closed();
-    accepting_ = true;
     for (const UniqueFd& socket : sockets_) entries.push_back({socket.get(), POLLIN, 0});
+    accepting_ = true;
   }
-  auto connection = accept_one(entries);
+  auto connection = [&] {
+    const Accepting leaves(*this);
+    return accept_one(entries);
+  }();
   {
     std::lock_guard lock(mutex_);
-    accepting_ = false;
-    if (closed_) connection = was_closed();
+    if (closed_) return was_closed();
   }
-  accept_left_.notify_all();
   GODWIT_ASSIGN(auto socket, std::move(connection));
   return std::make_unique<SocketChannel>(std::move(socket), "", SocketChannel::Origin::own);
 }

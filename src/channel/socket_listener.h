@@ -28,6 +28,8 @@ class SocketListener final : public Listener {
   void own_path(std::string path);
 
  private:
+  class Accepting;
+
   Result<UniqueFd> accept_one(std::vector<pollfd>& entries);
   void remove_path() noexcept;
 

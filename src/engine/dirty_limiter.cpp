@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -99,7 +100,12 @@ void DirtyLimiter::run() {
     }
     if (clock_.wait_for(stop_, period)) return;
     const Nanoseconds now = clock_.now();
-    period_ended(now - before);
+    // The vCPUs keep the shares they have.
+    auto looked = or_exhausted([&]() -> Result<> {
+      period_ended(now - before);
+      return {};
+    });
+    if (!looked) log::warn("limiting dirty pages: {}", looked.error().what());
     before = now;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -54,9 +55,17 @@ Result<> DirtyRateMeter::start(const schema::CalcDirtyRateArguments& wanted) {
     info_.mode = mode;
   }
   stop_.clear();
-  thread_ = start_thread("dirty-rate", [this, mode, sample_pages, seconds = wanted.calc_time](auto&&) {
-    measure(mode, static_cast<std::uint64_t>(sample_pages), std::chrono::seconds(seconds));
-  });
+  thread_ = start_thread(
+      "dirty-rate",
+      [this, mode, sample_pages, seconds = wanted.calc_time](auto&&) {
+        measure(mode, static_cast<std::uint64_t>(sample_pages), std::chrono::seconds(seconds));
+      },
+      [this](const Error& error) {
+        log::warn("the dirty rate cannot be measured: {}", error.what());
+        const std::lock_guard lock(mutex_);
+        info_.dirty_rate = -1;
+        info_.status = schema::DirtyRateStatus::measured;
+      });
   return {};
 }
 
@@ -97,10 +106,14 @@ void DirtyRateMeter::measure_by_tracker(Nanoseconds how_long) {
   const Nanoseconds began = clock_.now();
   clock_.wait_for(stop_, how_long);
   const Nanoseconds time = clock_.now() - began;
-  std::vector<DirtyBitmap> written;
-  for (const RamBlock& block : guest_.ram_blocks()) written.emplace_back(block.pages());
-  const Result<std::uint64_t> pages = tracker.collect(written);
-  const std::vector<std::uint64_t> by_vcpu = tracker.pages_by_vcpu();
+  std::vector<std::uint64_t> by_vcpu;
+  const auto pages = or_exhausted([&] {
+    std::vector<DirtyBitmap> written;
+    for (const RamBlock& block : guest_.ram_blocks()) written.emplace_back(block.pages());
+    auto collected = tracker.collect(written);
+    by_vcpu = tracker.pages_by_vcpu();
+    return collected;
+  });
   tracker.stop();
   if (!pages) log::warn("the dirty rate cannot be measured: {}", pages.error().what());
   const std::lock_guard lock(mutex_);

@@ -11,6 +11,8 @@
 
 #include <godwit/migration.h>
 
+#include "base/exhaustion.h"
+#include "base/log.h"
 #include "channel/address.h"
 #include "channel/listener.h"
 #include "engine/dirty_limiter.h"
@@ -85,7 +87,12 @@ class Migration::Implementation {
 
  private:
   void announce(Status status) {
-    if (settings_.has(Capability::events)) observer_.on_status(status);
+    if (!settings_.has(Capability::events)) return;
+    const auto told = or_exhausted([&]() -> Result<> {
+      with_reserve([&] { observer_.on_status(status); });
+      return {};
+    });
+    if (!told) log::error("nobody was told of {}: {}", schema::to_string(status), told.error().what());
   }
   std::shared_ptr<engine::OutgoingMigration> outgoing() const {
     std::lock_guard lock(attempts_);

@@ -56,13 +56,22 @@ void Premapper::settle(std::span<const std::byte> bytes) {
 /// With mutex_ held. Where no thread can be had, the loader touches the memory itself.
 void Premapper::start() {
   const auto started = or_exhausted([this]() -> Result<> {
-    thread_ = start_thread("premap", [this](const std::stop_token& stop) { run(stop); });
+    thread_ = start_thread(
+        "premap", [this](const std::stop_token& stop) { run(stop); }, [this](const Error&) { give_up(); });
     return {};
   });
   if (started) return;
   log::info("memory is not populated ahead: {}", started.error().what());
   of_no_use_ = true;
   end_ = at_;
+}
+
+void Premapper::give_up() {
+  const std::lock_guard lock(mutex_);
+  busy_ = nullptr;
+  of_no_use_ = true;
+  end_ = at_;
+  changed_.notify_all();
 }
 
 void Premapper::wait() {

@@ -35,6 +35,7 @@ class Premapper {
 
  private:
   void start();
+  void give_up();
   void run(const std::stop_token& stop);
 
   std::mutex mutex_;

@@ -50,7 +50,12 @@ Result<> UffdSyncTracker::start(std::span<const RamBlock> blocks) {
   handler_error_.reset();
   wake_.drain();
   // The handler comes first: the first page that is protected may be written to at once.
-  handler_ = start_thread("godwit-wp", [this](std::stop_token stop) { handle_faults(std::move(stop)); });
+  handler_ = start_thread(
+      "godwit-wp", [this](std::stop_token stop) { handle_faults(std::move(stop)); },
+      [this](Error error) {
+        const std::lock_guard lock(mutex_);
+        handler_error_ = std::move(error);
+      });
   auto protected_all = protect_all(blocks);
   if (!protected_all) stop();
   return protected_all;

@@ -44,8 +44,10 @@ Connection::Connection(boost::asio::io_context& loop, Stream stream, Session ses
 }
 
 void Connection::start() {
-  if (is_socket_) await_hang_up();
-  update();
+  attempt([this] {
+    if (is_socket_) await_hang_up();
+    update();
+  });
 }
 
 void Connection::update() {
@@ -81,7 +83,13 @@ void Connection::close() {
   boost::system::error_code ignored;
   in_.close(ignored);
   out_.close(ignored);
-  boost::asio::post(loop_, [self = shared_from_this()] { self->owner_.on_closed(*self); });
+  with_reserve(
+      [this] { boost::asio::post(loop_, [self = shared_from_this()] { self->owner_.on_closed(*self); }); });
+}
+
+void Connection::give_up(const Error& why) {
+  log::warn("a monitor client is disconnected: {}", why.what());
+  close();
 }
 
 void Connection::await_input() {
@@ -89,11 +97,7 @@ void Connection::await_input() {
   awaiting_input_ = true;
   in_.async_wait(Descriptor::wait_read, [self = shared_from_this()](const boost::system::error_code& error) {
     self->awaiting_input_ = false;
-    if (self->closed_) return;
-    if (is_ready(error))
-      self->on_readable();
-    else
-      self->close();
+    self->attempt([&] { is_ready(error) ? self->on_readable() : self->close(); });
   });
 }
 
@@ -145,10 +149,11 @@ void Connection::await_room() {
   output().async_wait(Descriptor::wait_write,
                       [self = shared_from_this()](const boost::system::error_code& error) {
                         self->awaiting_room_ = false;
-                        if (self->closed_) return;
-                        if (!is_ready(error)) return self->close();
-                        self->update();
-                        if (!self->closed_ && !self->congested()) self->owner_.on_requests(*self);
+                        self->attempt([&] {
+                          if (!is_ready(error)) return self->close();
+                          self->update();
+                          if (!self->closed_ && !self->congested()) self->owner_.on_requests(*self);
+                        });
                       });
 }
 

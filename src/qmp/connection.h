@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/exhaustion.h"
 #include "qmp/output_limits.h"
 #include "qmp/session.h"
 #include "qmp/sockets.h"
@@ -34,6 +35,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Sends the greeting and begins to read.
   void start();
 
+  /// Does `work`, which is this client's. One for whom there is no memory is sent away: half of what it asked
+  /// for, or was to be told, may be gone.
+  template <class Work>
+  void attempt(Work&& work) {
+    const auto done = or_exhausted([&]() -> Result<> {
+      if (!closed_) work();
+      return {};
+    });
+    if (!done) give_up(done.error());
+  }
+
   Session& session() { return session_; }
 
   /// Sends what the session has to say, and reads on if there is room. To be called after each call on
@@ -52,6 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t backlog() const { return outgoing_.size() - sent_; }
   boost::asio::posix::stream_descriptor& output() { return out_.is_open() ? out_ : in_; }
 
+  void give_up(const Error& why);
   void await_input();
   void on_readable();
   void receive(std::string_view bytes, std::vector<UniqueFd> passed);

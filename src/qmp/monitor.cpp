@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/exhaustion.h"
+#include "base/log.h"
 #include "qmp/monitor_service.h"
 
 namespace godwit::qmp {
@@ -22,7 +24,16 @@ bool Monitor::wait_for_clients(std::stop_token stop) {
 }
 
 void Monitor::emit(std::string_view name, std::optional<boost::json::object> data) {
-  service_->emit(name, std::move(data));
+  emit_made(name, [&data] { return data; });
+}
+
+void Monitor::emit_made(std::string_view name,
+                        const std::function<std::optional<boost::json::object>()>& make_data) {
+  const auto told = or_exhausted([&]() -> Result<> {
+    with_reserve([&] { service_->emit(name, make_data()); });
+    return {};
+  });
+  if (!told) log::error("the event {} is lost: {}", name, told.error().what());
 }
 
 void Monitor::close(Milliseconds patience) {

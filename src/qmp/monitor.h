@@ -57,12 +57,15 @@ class Monitor {
 
   /// Sends an event to every client that has negotiated, stamped with the time of the call. Any thread; never
   /// blocks. `Event` is a tag of <godwit/schema/commands.h>.
+  /// Where memory runs out it is made with that of the reserve; one that is lost nevertheless is in the log.
   template <typename Event>
   void emit(const typename Event::Data& data = {}) {
-    if constexpr (std::is_same_v<typename Event::Data, schema::Nothing>)
-      emit(Event::name, std::nullopt);
-    else
-      emit(Event::name, std::move(schema::to_json(data).as_object()));
+    emit_made(Event::name, [&data]() -> std::optional<boost::json::object> {
+      if constexpr (std::is_same_v<typename Event::Data, schema::Nothing>)
+        return std::nullopt;
+      else
+        return std::move(schema::to_json(data).as_object());
+    });
   }
   void emit(std::string_view name, std::optional<boost::json::object> data);
 
@@ -71,6 +74,8 @@ class Monitor {
   void close(Milliseconds patience);
 
  private:
+  void emit_made(std::string_view name, const std::function<std::optional<boost::json::object>()>& make_data);
+
   class Service;
   std::shared_ptr<Service> service_;
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "qmp/envelope.h"
@@ -51,7 +52,20 @@ Monitor::Service::Service(const CommandTable& commands, Executor executor)
       executor_(std::move(executor)),
       work_(boost::asio::make_work_guard(loop_)),
       patience_(loop_),
-      thread_(start_thread("monitor", [this](const std::stop_token&) { loop_.run(); })) {}
+      thread_(start_thread("monitor", [this](const std::stop_token&) { run(); })) {}
+
+/// Who runs out of memory on behalf of a client loses that client (Connection::attempt); this is for the
+/// rest.
+void Monitor::Service::run() {
+  for (;;) {
+    const auto ended = or_exhausted([this]() -> Result<> {
+      loop_.run();
+      return {};
+    });
+    if (ended) return;
+    log::error("the monitor: {}", ended.error().what());
+  }
+}
 
 Result<std::string> Monitor::Service::add(Endpoint&& endpoint, const Options& options) {
   const bool waits = waits_for_client(endpoint);
@@ -89,14 +103,14 @@ void Monitor::Service::emit(std::string_view name, std::optional<boost::json::ob
 
 void Monitor::Service::post_locked(Message&& message) {
   if (closed_) return;
+  if (messages_.empty()) boost::asio::post(loop_, [this] { drain_messages(); });
   messages_.push_back(std::move(message));
-  if (messages_.size() == 1) boost::asio::post(loop_, [this] { drain_messages(); });
 }
 
 void Monitor::Service::answer(Answer&& answer) {
   answer.call->run();
   const std::lock_guard lock(mutex_);
-  post_locked(std::move(answer));
+  with_reserve([&] { post_locked(answer); });
 }
 
 void Monitor::Service::run_in_band(Answer&& prepared) {
@@ -120,33 +134,47 @@ void Monitor::Service::drain_messages() {
     const std::lock_guard lock(mutex_);
     messages.swap(messages_);
   }
-  for (const Message& message : messages) std::visit([this](const auto& kind) { handle(kind); }, message);
+  for (const Message& message : messages) {
+    const auto handled = or_exhausted([&]() -> Result<> {
+      std::visit([this](const auto& kind) { handle(kind); }, message);
+      return {};
+    });
+    if (!handled) log::error("clients were not told: {}", handled.error().what());
+  }
 }
 
 void Monitor::Service::handle(const boost::json::value& event) {
-  const std::string line = to_json_text(event) + "\r\n";
-  const std::string pretty = to_json_text(event, JsonLayout::pretty) + "\r\n";
+  std::string line;
+  std::string pretty;
+  with_reserve([&] {
+    line = to_json_text(event) + "\r\n";
+    pretty = to_json_text(event, JsonLayout::pretty) + "\r\n";
+  });
   for (const auto& slot : slots_) {
     Connection* const connection = slot->connection();
     if (!connection || connection->closed()) continue;
-    connection->session().deliver(line, pretty);
-    connection->update();
+    connection->attempt([&] {
+      connection->session().deliver(line, pretty);
+      connection->update();
+    });
   }
 }
 
 void Monitor::Service::handle(const Answer& answer) {
   if (!answer.out_of_band) running_ = false;
   if (const auto connection = answer.connection.lock(); connection && !connection->closed()) {
-    connection->session().complete(std::move(*answer.call));
+    connection->attempt([&] { connection->session().complete(std::move(*answer.call)); });
     run_out_of_band(*connection);
   }
   dispatch();
 }
 
 void Monitor::Service::run_out_of_band(Connection& connection) {
-  while (std::shared_ptr<Call> call = connection.session().next_out_of_band())
-    answer({connection.weak_from_this(), std::move(call), true});
-  connection.update();
+  connection.attempt([&] {
+    while (std::shared_ptr<Call> call = connection.session().next_out_of_band())
+      answer({connection.weak_from_this(), std::move(call), true});
+    connection.update();
+  });
 }
 
 void Monitor::Service::dispatch() {
@@ -167,24 +195,29 @@ void Monitor::Service::dispatch_again() {
            connection->session().has_in_band();
   };
   if (running_ || ending_ || dispatches_again_ || std::ranges::none_of(slots_, has_more)) return;
-  dispatches_again_ = true;
-  boost::asio::post(loop_, [this] {
-    dispatches_again_ = false;
-    dispatch();
+  with_reserve([this] {
+    boost::asio::post(loop_, [this] {
+      dispatches_again_ = false;
+      dispatch();
+    });
   });
+  dispatches_again_ = true;
 }
 
 bool Monitor::Service::dispatch_from(const Slot& slot) {
   Connection* const connection = slot.connection();
   if (!connection || connection->closed() || connection->congested()) return false;
-  std::shared_ptr<Call> call = connection->session().next_in_band();
+  std::shared_ptr<Call> call;
+  connection->attempt([&] { call = connection->session().next_in_band(); });
   run_out_of_band(*connection);
   if (!call || connection->closed()) return false;
-  running_ = true;
-  executor_([self = shared_from_this(), from = connection->weak_from_this(), call = std::move(call)] {
-    self->run_in_band({from, call, false});
+  connection->attempt([&] {
+    executor_([self = shared_from_this(), from = connection->weak_from_this(), call = std::move(call)] {
+      self->run_in_band({from, call, false});
+    });
+    running_ = true;
   });
-  return true;
+  return running_;
 }
 
 void Monitor::Service::on_requests(Connection& connection) {
@@ -202,7 +235,7 @@ void Monitor::Service::on_connected(Slot& slot) {
 void Monitor::Service::on_closed(Connection& connection) {
   const auto served_by = [&connection](const auto& slot) { return slot->connection() == &connection; };
   const auto slot = std::ranges::find_if(slots_, served_by);
-  if (slot != slots_.end()) (*slot)->release();
+  if (slot != slots_.end()) with_reserve([&] { (*slot)->release(); });
   if (std::ranges::none_of(slots_, [](const auto& other) { return other->connection() != nullptr; }))
     sets_->clear();
   if (ending_) end_when_sent();
@@ -214,7 +247,8 @@ void Monitor::Service::close(Milliseconds patience) {
     if (closing_) return;
     closing_ = true;
     first_client_.notify_all();
-    boost::asio::post(loop_, [this, patience] { begin_end(patience); });
+    with_reserve(
+        [&] { boost::asio::post(loop_, [this, patience] { with_reserve([&] { begin_end(patience); }); }); });
   }
   thread_.join();
 }

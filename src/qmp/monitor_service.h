@@ -48,6 +48,7 @@ class Monitor::Service : public std::enable_shared_from_this<Monitor::Service>, 
   void run_in_band(Answer&& prepared);
 
   // The monitor's thread.
+  void run();
   void serve(Slot::Settings settings, std::variant<Listener, Stream> source);
   void drain_messages();
   void handle(const boost::json::value& event);

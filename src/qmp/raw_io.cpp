@@ -40,6 +40,7 @@ Transfer receive(int fd, std::span<char> into, std::vector<UniqueFd>& passed) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
+  passed.reserve(most_descriptors);  // once they are here they need an owner
   const ssize_t result = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   const Transfer transfer = classify(result);
   if (result >= 0) collect_descriptors(message, passed);

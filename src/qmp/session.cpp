@@ -154,7 +154,14 @@ void Session::deliver(std::string_view line, std::string_view pretty) {
 }
 
 void Session::reply(Result<boost::json::value>&& outcome, std::optional<boost::json::value>&& id) {
-  send(make_reply(std::move(outcome), std::move(id)));
+  const std::size_t before = output_.size();
+  const auto said = or_exhausted([&]() -> Result<> {
+    send(make_reply(std::move(outcome), std::optional(id)));
+    return {};
+  });
+  if (said) return;
+  output_.resize(before);
+  send(make_reply(fail(said.error()), std::move(id)));
 }
 
 void Session::send(const boost::json::value& message) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/log.h"
 
 namespace godwit::qmp {
@@ -63,15 +64,17 @@ void Slot::await_client() {
 }
 
 void Slot::on_client() {
-  auto client = accept_client(listener_.native_handle());
-  if (!client) {
-    log::warn("monitor {}: {}", address(), client.error().what());
-    return retry_soon();
-  }
-  if (*client)
-    serve(Stream{.in = *std::move(client), .out = {}});
-  else
-    await_client();
+  const auto served = or_exhausted([this]() -> Result<> {
+    GODWIT_ASSIGN(UniqueFd client, accept_client(listener_.native_handle()));
+    if (client)
+      serve(Stream{.in = std::move(client), .out = {}});
+    else
+      await_client();
+    return {};
+  });
+  if (served) return;
+  log::warn("monitor {}: {}", address(), served.error().what());
+  with_reserve([this] { retry_soon(); });
 }
 
 void Slot::retry_soon() {

@@ -204,13 +204,16 @@ class TlsChannel final : public Channel {
 class Watchdog {
  public:
   Watchdog(Channel& channel, const Interrupt& interrupt, std::chrono::milliseconds limit)
-      : thread_(start_thread("tls-watchdog", [this, &channel, &interrupt, limit](std::stop_token) {
-          pollfd entries[] = {{done_.fd(), POLLIN, 0}, {interrupt.fd(), POLLIN, 0}};
-          const auto woken = wait_for_any(entries, std::chrono::steady_clock::now() + limit);
-          if (entries[0].revents != 0) return;
-          expired_.store(woken && !*woken, std::memory_order_release);
-          channel.shutdown();
-        })) {}
+      : thread_(start_thread(
+            "tls-watchdog",
+            [this, &channel, &interrupt, limit](std::stop_token) {
+              pollfd entries[] = {{done_.fd(), POLLIN, 0}, {interrupt.fd(), POLLIN, 0}};
+              const auto woken = wait_for_any(entries, std::chrono::steady_clock::now() + limit);
+              if (entries[0].revents != 0) return;
+              expired_.store(woken && !*woken, std::memory_order_release);
+              channel.shutdown();
+            },
+            [&channel](const Error&) { channel.shutdown(); })) {}
   ~Watchdog() { stop(); }
 
   /// True if the time has passed.

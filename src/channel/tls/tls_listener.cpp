@@ -28,6 +28,9 @@ constexpr std::size_t most_ready = 300;
 /// What a handshake takes.
 constexpr std::chrono::milliseconds honest_time{10};
 
+/// How long to wait for memory that others give back.
+constexpr std::chrono::milliseconds out_of_resources{100};
+
 class TlsListener final : public Listener {
  public:
   TlsListener(std::unique_ptr<Listener> listener, TlsPolicy policy, OpeningPolicy opening)
@@ -79,37 +82,48 @@ class TlsListener final : public Listener {
 
   void accept_transports() {
     for (;;) {
-      auto transport = listener_->accept();
+      const auto goes_on = or_exhausted([this] { return accept_transport(); });
+      if (goes_on && !*goes_on) return;
+      if (goes_on) continue;
+      log::warn("a connection was not let in: {}", goes_on.error().what());
+      // It may be that none was taken: nothing tells when there is memory again.
       std::unique_lock lock(mutex_);
-      if (closed_) return;
-      if (!transport) {
-        failed_ = std::move(transport).error();
-        changed_.notify_all();
-        if (listener_->multi_channel()) return;
-        continue;
-      }
-      auto server = policy_();
-      if (!server) {
-        log::warn("{} was not let in: {}", name_of(**transport), server.error().what());
-        continue;
-      }
-      if (!*server && (!opening_ || !listener_->multi_channel() || (*transport)->read_descriptor() < 0 ||
-                       std::exchange(one_may_be_silent_, false))) {
-        admit(*std::move(transport));
-        continue;
-      }
-      forget_finished();
-      if (handshakes_.size() >= most_handshakes) {
-        make_room(lock);
-        if (closed_) return;
-        forget_finished();
-      }
-      const std::string peer = name_of(**transport);
-      auto begun = or_exhausted([&] { return begin(*std::move(server), *std::move(transport)); });
-      if (begun) continue;
-      handshakes_.remove_if([](const Handshake& each) { return !each.thread.joinable(); });
-      log::warn("{} was not let in: {}", peer, begun.error().what());
+      if (changed_.wait_for(lock, out_of_resources, [this] { return closed_; })) return;
     }
+  }
+
+  /// False: there are no more.
+  Result<bool> accept_transport() {
+    auto transport = listener_->accept();
+    std::unique_lock lock(mutex_);
+    if (closed_) return false;
+    if (!transport) {
+      failed_ = std::move(transport).error();
+      changed_.notify_all();
+      return !listener_->multi_channel();
+    }
+    auto server = policy_();
+    if (!server) {
+      log::warn("{} was not let in: {}", name_of(**transport), server.error().what());
+      return true;
+    }
+    if (!*server && (!opening_ || !listener_->multi_channel() || (*transport)->read_descriptor() < 0 ||
+                     std::exchange(one_may_be_silent_, false))) {
+      admit(*std::move(transport));
+      return true;
+    }
+    forget_finished();
+    if (handshakes_.size() >= most_handshakes) {
+      make_room(lock);
+      if (closed_) return false;
+      forget_finished();
+    }
+    const std::string peer = name_of(**transport);
+    auto begun = or_exhausted([&] { return begin(*std::move(server), *std::move(transport)); });
+    if (begun) return true;
+    handshakes_.remove_if([](const Handshake& each) { return !each.thread.joinable(); });
+    log::warn("{} was not let in: {}", peer, begun.error().what());
+    return true;
   }
 
   /// With mutex_ held.
@@ -118,7 +132,9 @@ class TlsListener final : public Listener {
     mine.number = ++arrived_;
     mine.server = std::move(server);
     mine.transport = std::move(transport);
-    mine.thread = start_thread("tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); });
+    mine.thread = start_thread(
+        "tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); },
+        [this, &mine](const Error& error) { give_up(mine, error); });
     return {};
   }
 
@@ -159,6 +175,14 @@ class TlsListener final : public Listener {
     } else if (!mine.interrupt.interrupted()) {
       log::warn("{} was not let in: {}", peer, comes_in.error().what());
     }
+    mine.done = true;
+    changed_.notify_all();
+  }
+
+  void give_up(Handshake& mine, const Error& error) {
+    log::warn("a connection was not let in: {}", error.what());
+    const std::lock_guard lock(mutex_);
+    mine.transport.reset();
     mine.done = true;
     changed_.notify_all();
   }

@@ -11,8 +11,10 @@ namespace godwit::engine {
 DecompressPool::DecompressPool(unsigned threads) {
   for (unsigned i = 0; i < threads; ++i) {
     Worker& worker = *workers_.emplace_back(std::make_unique<Worker>());
-    worker.thread = start_thread(fmt::format("decompress-{}", i),
-                                 [this, &worker](std::stop_token stop) { work(std::move(stop), worker); });
+    worker.thread = start_thread(
+        fmt::format("decompress-{}", i),
+        [this, &worker](std::stop_token stop) { work(std::move(stop), worker); },
+        [this](Error error) { give_up(std::move(error)); });
   }
 }
 
@@ -72,6 +74,12 @@ Result<> DecompressPool::finish() {
     if (worker->jobs[worker->given % kJobsPerWorker].count > 0) GODWIT_TRY(give(*worker));
   for (const auto& worker : workers_) GODWIT_TRY(wait_for(*worker, worker->given));
   return {};
+}
+
+void DecompressPool::give_up(Error error) {
+  std::lock_guard lock(mutex_);
+  if (!error_) error_ = std::move(error).in("decompressing pages");
+  progress_.notify_one();
 }
 
 void DecompressPool::work(std::stop_token stop, Worker& worker) {

@@ -59,6 +59,7 @@ class DecompressPool {
   Result<> give(Worker& worker);
   Result<> wait_for(Worker& worker, std::uint64_t done);
   void work(std::stop_token stop, Worker& worker);
+  void give_up(Error error);
 
   std::mutex mutex_;  ///< guards the counts of jobs, and error_
   std::condition_variable progress_;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "channel/channel_input.h"
+#include "engine/incoming/start_guest.h"
 #include "engine/incoming/stream_loader.h"
 #include "engine/probes.h"
 
@@ -67,15 +68,20 @@ Result<> IncomingMigration::accept_all() {
 }
 
 void IncomingMigration::run() {
-  if (auto accepted = or_exhausted([this] { return accept_all(); }); !accepted) {
-    if (!ending_) fail_for_good(accepted.error());
+  const auto accepted = or_exhausted([this]() -> Result<> {
+    GODWIT_TRY(accept_all());
+    if (!ending_) turn_others_away();
+    return {};
+  });
+  if (!accepted) {
+    if (!ending_) with_reserve([&] { fail_for_good(accepted.error()); });
     return;
   }
   if (ending_) return;
-  turn_others_away();
   if (auto loaded = or_exhausted([this] { return load(*channel_.get()); }); !loaded) {
     reached(Probe::load_failed);
-    if (!ending_) fail_for_good(std::move(loaded).error().at(Side::destination, "loading the guest"));
+    const Error error = std::move(loaded).error().at(Side::destination, "loading the guest");
+    if (!ending_) with_reserve([&] { fail_for_good(error); });
     return;
   }
   if (ending_) return;
@@ -156,7 +162,8 @@ Result<> IncomingMigration::load(channel::Channel& channel) {
     };
   }
   StreamLoader loader(context_.guest, capabilities, context_.options, reply, postcopy_.get());
-  auto loaded = load_precopy_part(loader, capabilities);
+  auto loaded = or_exhausted([&] { return load_precopy_part(loader, capabilities); });
+  if (multifd_) loaded = end_multifd(std::move(loaded));
   if (postcopy_->listening()) {
     loaded = finish_postcopy(std::move(loaded));
     if (multifd_) multifd_->close();
@@ -170,11 +177,15 @@ Result<> IncomingMigration::load_precopy_part(StreamLoader& loader, const Capabi
   if (capabilities.has(Capability::compress))
     loader.ram().accept_compressed(context_.settings.parameters().decompress_threads);
   if (mapped_) loader.ram().read_from(*mapped_);
-  if (!multifd_) return loader.load(postcopy_->input());
-  loader.ram().join(*multifd_);
-  multifd_->start(loader.ram());
-  // Its threads use the loader, which must not go away under them.
-  auto loaded = or_exhausted([&] { return loader.load(postcopy_->input()); });
+  if (multifd_) {
+    loader.ram().join(*multifd_);
+    multifd_->start(loader.ram());
+  }
+  return loader.load(postcopy_->input());
+}
+
+/// Its threads use the loader no more.
+Result<> IncomingMigration::end_multifd(Result<> loaded) {
   if (auto broken = multifd_->error(); broken && !loaded)
     loaded = fail(*std::move(broken));  // what came first
   if (postcopy_->listening())
@@ -190,7 +201,7 @@ Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoa
   // for failed; what is wrong with it does not matter to the guest, and it does not wait for it long.
   if (channel::Channel* channel = channel_.get()) channel->set_patience(kDescriptionPatience);
   if (loaded && context_.options.send_description)
-    if (auto drained = loader.drain_description(postcopy_->input()); !drained) {
+    if (auto drained = or_exhausted([&] { return loader.drain_description(postcopy_->input()); }); !drained) {
       reached(Probe::description_missing);
       log::warn("the stream's description: {}", drained.error().what());
     }
@@ -202,14 +213,14 @@ Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoa
   if (loaded) {
     postcopy_->not_needed();
     ownership_.take_back();
-    loaded = start_guest(loader.run_state());
+    loaded = start_received(loader.run_state());
     if (!loaded) reached(Probe::start_failed);
   }
   if (loader.return_path_open()) {
     // The verdict. When it cannot be delivered the guest runs here all the same, and the source does not run
     // it.
     const std::uint32_t verdict = loaded ? 0 : 1;
-    if (auto sent = reply(wire::Shut{verdict}); !sent) {
+    if (auto sent = or_exhausted([&] { return reply(wire::Shut{verdict}); }); !sent) {
       reached(Probe::verdict_not_delivered);
       log::warn("the source did not take the verdict: {}", sent.error().what());
     }
@@ -217,20 +228,21 @@ Result<> IncomingMigration::finish_precopy(StreamLoader& loader, const StreamLoa
   return loaded;
 }
 
-/// `loaded`: the package was good, and the guest runs.
+/// `loaded`: the package was good. Once the guest was started nothing can be given back.
 Result<> IncomingMigration::finish_postcopy(Result<> loaded) {
-  if (!loaded) {
+  if (!loaded && !postcopy_->started()) {
     postcopy_->refuse();
     return loaded;
   }
+  if (!loaded) log::warn("the guest runs: {}", loaded.error().what());
   ownership_.take_back();
   postcopy_->wait_finished();  // ended early only where the process ends
   return {};
 }
 
-Result<> IncomingMigration::start_guest(RunState received) {
-  if (received != RunState::running) return context_.guest.set_run_state(received);
-  return context_.guest.set_run_state(context_.guest.autostart() ? RunState::running : RunState::paused);
+Result<> IncomingMigration::start_received(RunState state) {
+  const bool waits = state == RunState::running && !context_.guest.autostart();
+  return start_guest(context_.guest, waits ? RunState::paused : state);
 }
 
 void IncomingMigration::fail_for_good(const Error& error) {
@@ -238,6 +250,7 @@ void IncomingMigration::fail_for_good(const Error& error) {
   channel_.shutdown();
   {
     std::lock_guard lock(mutex_);
+    if (multifd_) multifd_->shutdown();
     error_text_ = error.what();
   }
   context_.status.to({none, active, postcopy_active, postcopy_paused, postcopy_recover}, failed);

@@ -54,9 +54,10 @@ class IncomingMigration {
   Result<> open_mapped(const channel::Channel& channel);
   Result<> load(channel::Channel& channel);
   Result<> load_precopy_part(StreamLoader& loader, const Capabilities& capabilities);
+  Result<> end_multifd(Result<> loaded);
   Result<> finish_precopy(StreamLoader& loader, const StreamLoader::Reply& reply, Result<> loaded);
   Result<> finish_postcopy(Result<> loaded);
-  Result<> start_guest(RunState received);
+  Result<> start_received(RunState state);
   void fail_for_good(const Error& error);
 
   const IncomingContext context_;

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "engine/greeting.h"
+#include "engine/incoming/start_guest.h"
 #include "engine/probes.h"
 #include "memory/discard.h"
 
@@ -115,7 +116,8 @@ Result<> IncomingPostcopy::run() {
   if (state_ != State::listening) return fail("The source lets the guest run before it goes into postcopy");
   state_ = State::running;
   // The state that the source sent is of a precopy; here it runs wherever it may.
-  GODWIT_TRY(context_.guest.set_run_state(context_.guest.autostart() ? RunState::running : RunState::paused));
+  GODWIT_TRY(start_guest(context_.guest, context_.guest.autostart() ? RunState::running : RunState::paused));
+  started_ = true;
   receiver_->guest_started();
   return {};
 }

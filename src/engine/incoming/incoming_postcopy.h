@@ -43,6 +43,8 @@ class IncomingPostcopy final : public PostcopyTarget {
   void heard_ping(std::uint32_t value) override;
   bool source_is_godwit() const override { return token_.has_value(); }
 
+  /// The guest is in its state here, and is not to run anywhere else.
+  bool started() const { return started_; }
   /// Another thread reads the connection and writes to it.
   bool listening() const { return receiver_ != nullptr; }
   /// A message to the source; listening() is true.
@@ -73,6 +75,7 @@ class IncomingPostcopy final : public PostcopyTarget {
   std::unique_ptr<Blocktime> blocktime_;
   std::atomic<const Blocktime*> measured_{nullptr};
   State state_ = State::none;
+  bool started_ = false;
   bool greeted_ = false;                ///< the source's last ping was a hello
   std::optional<std::uint32_t> token_;  ///< of a source that is a Godwit
   std::unique_ptr<channel::ChannelInput> in_;

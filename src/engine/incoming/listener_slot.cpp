@@ -81,6 +81,11 @@ bool ListenerSlot::multi_channel() const {
   return listener && listener->multi_channel();
 }
 
+bool ListenerSlot::ended() const {
+  std::lock_guard lock(mutex_);
+  return ended_;
+}
+
 std::shared_ptr<channel::Listener> ListenerSlot::take() const {
   std::lock_guard lock(mutex_);
   return listener_;

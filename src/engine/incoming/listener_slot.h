@@ -31,6 +31,8 @@ class ListenerSlot {
 
   std::vector<channel::ListeningAddress> addresses() const;
   bool multi_channel() const;
+  /// end() or turn_away() was called.
+  bool ended() const;
 
  private:
   std::shared_ptr<channel::Listener> take() const;

@@ -82,21 +82,20 @@ Result<> MappedRamReader::read_at_once(const RamBlock& block, const wire::Mapped
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::optional<Error> first_error;
+  const auto give_up = [&](Error error) {
+    next = pieces.size();
+    const std::lock_guard lock(mutex);
+    if (!first_error) first_error = std::move(error);
+  };
   const auto work = [&](std::stop_token) {
-    for (std::size_t i = next++; i < pieces.size(); i = next++) {
-      auto done = read_piece(block, place, pieces[i]);
-      if (done) continue;
-      next = pieces.size();
-      const std::lock_guard lock(mutex);
-      if (!first_error) first_error = std::move(done).error();
-      return;
-    }
+    for (std::size_t i = next++; i < pieces.size(); i = next++)
+      if (auto done = read_piece(block, place, pieces[i]); !done) return give_up(std::move(done).error());
   };
   {
     std::vector<std::jthread> threads;
     const auto count = std::min<std::size_t>(threads_, pieces.size());
     for (std::size_t i = 0; i < count; ++i)
-      threads.push_back(start_thread(fmt::format("multifd-recv-{}", i), work));
+      threads.push_back(start_thread(fmt::format("multifd-recv-{}", i), work, give_up));
   }
   if (first_error) return fail(*std::move(first_error));
   return {};

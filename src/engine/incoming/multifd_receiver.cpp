@@ -45,10 +45,14 @@ void MultifdReceiver::add(std::unique_ptr<channel::Channel> connection) {
   std::lock_guard lock(mutex_);
   if (stopped_) return;
   if (connections_.empty())
-    arrivals_ = start_thread("multifd-wait", [this](std::stop_token) { watch_arrivals(); });
+    arrivals_ = start_thread(
+        "multifd-wait", [this](std::stop_token) { watch_arrivals(); },
+        [this](Error error) { fail_all(std::move(error)); });
   Connection& added = *connections_.emplace_back(std::make_unique<Connection>(std::move(connection)));
-  added.thread = start_thread(fmt::format("multifd-recv-{}", connections_.size() - 1),
-                              [this, &added](std::stop_token) { run(added); });
+  added.thread = start_thread(
+      fmt::format("multifd-recv-{}", connections_.size() - 1),
+      [this, &added](std::stop_token) { run(added); },
+      [this, &added](Error error) { fail_all(std::move(error).in(added.text())); });
 }
 
 /// A source that vanishes before it has opened all of them would be waited for without end.

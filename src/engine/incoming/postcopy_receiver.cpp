@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -83,18 +84,21 @@ void PostcopyReceiver::stop() {
 // ---- the thread
 
 void PostcopyReceiver::run() {
-  while (!finished_) {
-    if (std::exchange(may_have_faults_, false)) take_faults();
-    if (has_mail_ && take_mail()) break;
-    if (auto done = turn(); !done) lose(done.error());
+  while (!finished_ && !stopping_) {
+    // It must go on for the guest's sake: what has run out costs the connection, which can be taken up again.
+    auto done = or_exhausted([this]() -> Result<> {
+      if (std::exchange(may_have_faults_, false)) take_faults();
+      if (has_mail_) take_mail();
+      return stopping_ ? flush() : turn();
+    });
+    if (!done) lose(done.error());
   }
   completed_ = finished_;
   if (finished_) parts_.memory.stop();
   done_.set();
 }
 
-/// True: to end.
-bool PostcopyReceiver::take_mail() {
+void PostcopyReceiver::take_mail() {
   Mail mail;
   {
     std::lock_guard lock(mutex_);
@@ -104,20 +108,18 @@ bool PostcopyReceiver::take_mail() {
     wake_.drain();
   }
   guest_started_ |= mail.guest_started;
+  stopping_ = mail.stop;
   for (auto& channel : mail.channels) connect(std::move(channel));
   if (in_) out_.bytes(mail.messages.data());
-  if (!mail.stop) return false;
-  if (auto flushed = flush(); !flushed) log::debug("{}", flushed.error().what());
-  return true;
 }
 
 void PostcopyReceiver::take_faults() {
+  requests_.clear();
   const auto faults = faults_.take(requests_);
   if (!faults && !std::exchange(fault_error_reported_, true)) log::error("{}", faults.error().explain());
   if (faults && *faults > 0) awake_until_ = parts_.clock.now() + kStayAwake;
   // Without a connection they are remembered, and asked for when the source has resumed.
   if (in_ && phase_ == Phase::pages) out_.bytes(requests_.data());
-  requests_.clear();
 }
 
 Result<> PostcopyReceiver::turn() {
@@ -280,9 +282,10 @@ void PostcopyReceiver::prepare_channel() {
 
 void PostcopyReceiver::connect(std::unique_ptr<channel::Channel> channel) {
   if (in_) return connect_urgent(std::move(channel));
+  auto in = std::make_unique<channel::ChannelInput>(*channel);
   if (!parts_.status.to(Status::postcopy_paused, Status::postcopy_recover)) return;
   parts_.channel.put(std::move(channel), false);
-  in_ = std::make_unique<channel::ChannelInput>(*parts_.channel.get());
+  in_ = std::move(in);
   phase_ = Phase::recovering;
   source_is_known_ = !parts_.token;
   main_ended_ = false;
@@ -307,10 +310,8 @@ void PostcopyReceiver::connect_urgent(std::unique_ptr<channel::Channel> channel)
 }
 
 void PostcopyReceiver::lose(const Error& why) {
-  if (!in_) {
-    log::error("{}", why.explain());
-    return;
-  }
+  if (stopping_) return log::debug("{}", why.what());
+  if (!in_) return log::error("{}", why.explain());
   log::warn("{}", Error(why)
                       .at(Side::destination, "postcopy")
                       .advise("migrate-recover here, then migrate with resume=true on the source; the guest "

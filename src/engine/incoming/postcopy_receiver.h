@@ -84,7 +84,7 @@ class PostcopyReceiver {
   };
 
   void run();
-  bool take_mail();
+  void take_mail();
   void take_faults();
   Result<> turn();
   Result<> finish();
@@ -123,6 +123,7 @@ class PostcopyReceiver {
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none
   bool guest_started_ = false;
   bool finished_ = false;
+  bool stopping_ = false;
   bool fault_error_reported_ = false;
   Nanoseconds heard_at_{0};
   Nanoseconds wrote_at_{0};

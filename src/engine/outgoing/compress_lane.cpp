@@ -66,7 +66,7 @@ Result<> CompressLane::write_finished(StreamWriter& out, std::size_t at_least) {
     for (CompressJob* job : ordered_) {
       if (batch_.pages() + job->count > PageBatch::capacity) break;
       if (in_batch < at_least)
-        pool_.wait_for(*job);
+        GODWIT_TRY(pool_.wait_for(*job));
       else if (!pool_.is_done(*job))
         break;
       if (job->error) return fail(*job->error);

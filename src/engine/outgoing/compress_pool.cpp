@@ -33,8 +33,9 @@ CompressPool::CompressPool(unsigned threads, int level) {
     free_.push_back(jobs_.back().get());
   }
   for (unsigned i = 0; i < threads; ++i)
-    threads_.push_back(start_thread(fmt::format("compress-{}", i),
-                                    [this, level](std::stop_token stop) { work(std::move(stop), level); }));
+    threads_.push_back(start_thread(
+        fmt::format("compress-{}", i), [this, level](std::stop_token stop) { work(std::move(stop), level); },
+        [this](Error error) { give_up(std::move(error)); }));
 }
 
 CompressPool::~CompressPool() {
@@ -63,9 +64,17 @@ bool CompressPool::is_done(const CompressJob& job) const {
   return job.done;
 }
 
-void CompressPool::wait_for(const CompressJob& job) const {
+Result<> CompressPool::wait_for(const CompressJob& job) const {
   std::unique_lock lock(mutex_);
-  finished_.wait(lock, [&] { return job.done; });
+  finished_.wait(lock, [&] { return job.done || error_; });
+  if (!job.done) return fail(*error_);
+  return {};
+}
+
+void CompressPool::give_up(Error error) {
+  std::lock_guard lock(mutex_);
+  error_ = std::move(error).in("compressing pages");
+  finished_.notify_one();
 }
 
 void CompressPool::work(std::stop_token stop, int level) {

@@ -44,11 +44,13 @@ class CompressPool {
   CompressJob* take_free();
   void start(CompressJob& job);
   bool is_done(const CompressJob& job) const;
-  void wait_for(const CompressJob& job) const;
+  /// Fails if a worker has ended before its time.
+  Result<> wait_for(const CompressJob& job) const;
   void give_back(CompressJob& job) { free_.push_back(&job); }
 
  private:
   void work(std::stop_token stop, int level);
+  void give_up(Error error);
 
   std::vector<std::unique_ptr<CompressJob>> jobs_;
   std::vector<CompressJob*> free_;  ///< the handing thread's
@@ -56,6 +58,7 @@ class CompressPool {
   mutable std::condition_variable finished_;
   std::condition_variable_any started_;
   std::deque<CompressJob*> waiting_;
+  std::optional<Error> error_;
   std::vector<std::jthread> threads_;  // last: they use the members above
 };
 

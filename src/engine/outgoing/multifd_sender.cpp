@@ -46,8 +46,9 @@ Result<> MultifdSender::connect(const Open& open, std::function<void()> on_failu
     std::lock_guard lock(mutex_);
     if (stopped_) return failed();
     DataChannel& channel = *channels_.emplace_back(std::make_unique<DataChannel>(*std::move(opened)));
-    channel.thread =
-        start_thread(fmt::format("multifd-send-{}", id), [this, &channel](std::stop_token) { run(channel); });
+    channel.thread = start_thread(
+        fmt::format("multifd-send-{}", id), [this, &channel](std::stop_token) { run(channel); },
+        [this, id](Error error) { fail_all(std::move(error).in(fmt::format("multifd channel {}", id))); });
   }
   return {};
 }

@@ -77,7 +77,7 @@ void OutgoingMigration::run() {
   if (auto result = or_exhausted([this] { return transfer(); }); result)
     finish_completed();
   else
-    finish_failed(std::move(result).error());
+    finish_failed(result.error());
   done_.set();
 }
 
@@ -92,7 +92,8 @@ Result<> OutgoingMigration::transfer_by_postcopy() {
   PostcopyPhase postcopy(session_);
   GODWIT_TRY(postcopy.switch_over());
   while (true) {
-    auto served = postcopy.serve();
+    // The pages are nowhere else: what has run out here is made up for later.
+    auto served = or_exhausted([&] { return postcopy.serve(); });
     // The destination has refused the guest: it is ours again, and the attempt has failed.
     if (served || session_.ownership.may_run_here()) return served;
     session_.ram.stop();
@@ -114,32 +115,34 @@ void OutgoingMigration::finish_completed() {
   session_.ram.stop();
   session_.release_guest();
   session_.close_channels();
-  if (auto state = context.guest.set_run_state(RunState::postmigrate); !state)
-    log::error("after the migration: {}", state.error().explain());
+  set_run_state(RunState::postmigrate);
   if (!context.status.to({Status::active, Status::device, Status::postcopy_active}, Status::completed))
     context.status.to(Status::cancelling, Status::cancelled);
 }
 
-void OutgoingMigration::finish_failed(Error error) {
+void OutgoingMigration::finish_failed(const Error& error) {
   const OutgoingContext& context = session_.context;
-  const bool was_cancelled = context.status.status() == Status::cancelling;
-  if (auto broken = session_.lanes.error()) error = *std::move(broken);  // what came first
   session_.ram.stop();
   session_.release_guest();
   give_guest_back();
+  with_reserve([&] { report(error); });
   session_.close_channels();
   session_.statistics.total_ms =
       to_ms(context.clock.now() - Nanoseconds(session_.statistics.started_ns.load()));
+  using enum Status;
+  if (!context.status.to({setup, active, pre_switchover, device, postcopy_active}, failed))
+    context.status.to(cancelling, cancelled);
+}
+
+void OutgoingMigration::report(Error error) {
+  if (auto broken = session_.lanes.error()) error = *std::move(broken);  // what came first
   if (!session_.ownership.may_run_here())
     error = std::move(error)
                 .in("The destination may be running the guest")
                 .advise("look at the destination; only if it does not run the guest, 'cont' here");
   error = std::move(error).at(Side::source, "migrating");
-  if (!was_cancelled) log::warn("{}", error.explain());
+  if (session_.context.status.status() != Status::cancelling) log::warn("{}", error.explain());
   store_error(error);
-  using enum Status;
-  if (!context.status.to({setup, active, pre_switchover, device, postcopy_active}, failed))
-    context.status.to(cancelling, cancelled);
 }
 
 /// Before anything else that takes time: a guest that is ours and ran before runs again.
@@ -147,9 +150,13 @@ void OutgoingMigration::give_guest_back() {
   if (!session_.state_before_stop) return;
   const bool run = session_.ownership.may_run_here() && *session_.state_before_stop == RunState::running;
   if (run) reached(Probe::given_back_running);
-  if (auto state = session_.context.guest.set_run_state(run ? RunState::running : RunState::postmigrate);
-      !state)
-    log::error("after the failed migration: {}", state.error().explain());
+  set_run_state(run ? RunState::running : RunState::postmigrate);
+}
+
+void OutgoingMigration::set_run_state(RunState state) {
+  auto set =
+      or_exhausted([&] { return with_reserve([&] { return session_.context.guest.set_run_state(state); }); });
+  if (!set) log::error("after the migration: {}", set.error().explain());
 }
 
 }  // namespace godwit::engine

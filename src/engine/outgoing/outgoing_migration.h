@@ -65,8 +65,10 @@ class OutgoingMigration {
   Result<> transfer();
   Result<> transfer_by_postcopy();
   void finish_completed();
-  void finish_failed(Error error);
+  void finish_failed(const Error& error);
+  void report(Error error);
   void give_guest_back();
+  void set_run_state(RunState state);
   void store_error(const Error& error);
 
   OutgoingSession session_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "channel/connector.h"
@@ -39,7 +40,7 @@ Result<> Recovery::run(PostcopyPhase& postcopy, const Error& why) {
   while (true) {
     GODWIT_ASSIGN(Target target, wait_for_target());
     last_ = target.address;
-    auto resumed = attempt(postcopy, std::move(target));
+    auto resumed = or_exhausted([&] { return attempt(postcopy, std::move(target)); });
     if (resumed && status.to(Status::postcopy_recover, Status::postcopy_active)) {
       reached(Probe::resumed);
       return {};

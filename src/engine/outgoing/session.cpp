@@ -122,9 +122,8 @@ Result<> OutgoingSession::end_ram_section() {
 }
 
 Result<> OutgoingSession::stop_guest() {
-  const RunState before = context.guest.run_state();
+  state_before_stop = context.guest.run_state();  // first: one that stops and fails nevertheless runs again
   GODWIT_TRY(context.guest.set_run_state(RunState::finish_migrate));
-  state_before_stop = before;
   ram.guest_stopped();
   return {};
 }

@@ -73,7 +73,10 @@ std::optional<std::string> Client::line() {
       return text;
     }
     char chunk[65536];
-    if (!wait_readable()) return std::nullopt;
+    if (!wait_readable()) {
+      ADD_FAILURE() << "the monitor says nothing";
+      return std::nullopt;
+    }
     const ssize_t got = ::recv(socket_.get(), chunk, sizeof chunk, 0);
     if (got <= 0) return std::nullopt;
     received_.append(chunk, static_cast<std::size_t>(got));

@@ -31,6 +31,8 @@ class Client {
   /// The next line as an object; an empty object, and a failed test, after the deadline or at the end of
   /// input.
   boost::json::object receive();
+  /// The next line; unset at the end of input.
+  std::optional<std::string> line();
   /// The next line that is not an event.
   boost::json::object reply();
   /// Sends, and waits for the reply.
@@ -47,7 +49,6 @@ class Client {
 
  private:
   bool wait_readable();
-  std::optional<std::string> line();
 
   UniqueFd socket_;
   std::string received_;

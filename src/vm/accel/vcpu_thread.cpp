@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "base/exhaustion.h"
 #include "base/thread.h"
 
 namespace godwit::vm {
@@ -108,7 +109,9 @@ void VcpuThread::execute(std::unique_lock<std::mutex>& lock) {
   executing_ = true;
   vcpu_->clear_interrupt();
   lock.unlock();
-  const auto exit = vcpu_->run();
+  // An access to a device may need memory. An instruction cannot be given up, so the guest stops with an
+  // error.
+  auto exit = or_exhausted([this] { return vcpu_->run(); });
   lock.lock();
   executing_ = false;
   parked_ = !exit || *exit != VcpuExit::interrupted;
@@ -116,11 +119,12 @@ void VcpuThread::execute(std::unique_lock<std::mutex>& lock) {
   if (!parked_ || (exit && *exit == VcpuExit::halted)) return;
 
   lock.unlock();
-  if (exit) {
-    observer_.on_vcpu_reset(index_);
-  } else {
-    observer_.on_vcpu_error(index_, exit.error());
-  }
+  with_reserve([&] {
+    if (exit)
+      observer_.on_vcpu_reset(index_);
+    else
+      observer_.on_vcpu_error(index_, exit.error());
+  });
   lock.lock();
 }
 

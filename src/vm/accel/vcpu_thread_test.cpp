@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <gtest/gtest.h>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "vm/accel/vcpu_set.h"
@@ -19,9 +20,10 @@ class FakeVcpu final : public Vcpu {
     ++runs_;
     executing_ = true;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return interrupted_ || ending_; });
+    changed_.wait(lock, [this] { return interrupted_ || ending_ || without_memory_; });
     executing_ = false;
     changed_.notify_all();
+    if (without_memory_) throw std::bad_alloc();
     if (!ending_) return VcpuExit::interrupted;
     auto ending = *ending_;
     ending_.reset();
@@ -37,6 +39,7 @@ class FakeVcpu final : public Vcpu {
     ending_ = std::move(ending);
     changed_.notify_all();
   }
+  void end_without_memory() { set(without_memory_, true); }
   void wait_for_run(int number) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return runs_ >= number && (executing_ || runs_ > number); });
@@ -61,6 +64,7 @@ class FakeVcpu final : public Vcpu {
   int runs_ = 0;
   bool executing_ = false;
   bool interrupted_ = false;
+  bool without_memory_ = false;
   std::optional<Result<VcpuExit>> ending_;
 };
 
@@ -145,6 +149,14 @@ TEST_F(VcpuThreadTest, AnErrorIsReportedOnce) {
   thread_->unpark();
   vcpu_->wait_for_run(2);
   EXPECT_EQ(vcpu_->runs(), 2) << "it had not run in between";
+}
+
+TEST_F(VcpuThreadTest, MemoryThatRunsOutIsAnError) {
+  thread_->resume();
+  vcpu_->wait_for_run(1);
+  vcpu_->end_without_memory();
+  told_.wait();
+  EXPECT_EQ(error_, "Out of memory");
 }
 
 TEST_F(VcpuThreadTest, AHaltIsSilent) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/exhaustion.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -63,7 +64,13 @@ int Process::run() {
     return 1;
   }
   const auto keep_running = asio::make_work_guard(loop_);
-  while (!exit_status_) loop_.run_one();
+  while (!exit_status_) {
+    auto ran = or_exhausted([this]() -> Result<> {
+      loop_.run_one();
+      return {};
+    });
+    if (!ran) log::error("the main loop: {}", ran.error().what());
+  }
   return *exit_status_;
 }
 
@@ -167,7 +174,7 @@ void Process::await_clients() {
   if (!monitors_complete) {
     waiter = start_thread("await-clients", [&](const std::stop_token& stop) {
       if (monitor_->wait_for_clients(stop))
-        asio::post(loop_, [&monitors_complete] { monitors_complete = true; });
+        with_reserve([&] { asio::post(loop_, [&monitors_complete] { monitors_complete = true; }); });
     });
   }
   const auto keep_running = asio::make_work_guard(loop_);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "qmp/sockets.h"
 #include "vm/process/qtest_protocol.h"
@@ -63,8 +64,12 @@ Result<std::unique_ptr<QtestServer>> QtestServer::connect(const std::string& pat
 }
 
 QtestServer::QtestServer(UniqueFd socket, Machine& machine) : socket_(std::move(socket)) {
-  thread_ =
-      start_thread("qtest", [fd = socket_.get(), &machine](const std::stop_token&) { serve(fd, machine); });
+  thread_ = start_thread(
+      "qtest", [fd = socket_.get(), &machine](const std::stop_token&) { serve(fd, machine); },
+      [this](const Error& error) {
+        log::error("qtest: {}", error.what());
+        stop();
+      });
 }
 
 QtestServer::~QtestServer() {

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/exhaustion.h"
 #include "base/log.h"
 
 namespace godwit::vm {
@@ -120,11 +121,17 @@ void SerialPort::transmit(std::uint8_t byte) noexcept {
     if (backlog_.size() >= room) has_room_.store(false, std::memory_order_release);
     return;
   }
-  flushing_ = true;
-  asio::post(output_.get_executor(), [this] {
-    const std::lock_guard inner(mutex_);
-    flush_when_writable();
+  // Without memory for it the next byte tries again.
+  const auto posted = or_exhausted([this]() -> Result<> {
+    with_reserve([this] {
+      asio::post(output_.get_executor(), [this] {
+        const std::lock_guard inner(mutex_);
+        flush_when_writable();
+      });
+    });
+    return {};
   });
+  flushing_ = posted.has_value();
 }
 
 /// With mutex_ held. True: there is room, and there was none.
@@ -153,7 +160,7 @@ bool SerialPort::flush() {
     if (written < 0 && errno == EAGAIN) return false;
     // Written, or there is nowhere to write it.
     const std::size_t done = written > 0 ? static_cast<std::size_t>(written) : size;
-    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(done));
+    backlog_.erase_begin(done);
   }
   return true;
 }

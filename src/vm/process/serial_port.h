@@ -5,8 +5,8 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/circular_buffer.hpp>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -71,7 +71,7 @@ class SerialPort {
 
   std::mutex mutex_;  // guards what follows
   boost::asio::posix::stream_descriptor output_;
-  std::deque<std::uint8_t> backlog_;
+  boost::circular_buffer<std::uint8_t> backlog_{backlog_limit};  ///< has its memory: a vCPU adds to it
   bool flushing_ = false;
   std::atomic<bool> has_room_{true};
 };
