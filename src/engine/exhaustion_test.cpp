@@ -18,6 +18,7 @@ namespace godwit::engine {
 namespace {
 
 using test::MemoryShortage;
+using test::ThreadShortage;
 using ::testing::HasSubstr;
 using testing::Host;
 using testing::LogCapture;
@@ -192,6 +193,83 @@ TEST_P(PostcopyExhaustionTest, OfAnyAllocationPausesAtMost) {
 INSTANTIATE_TEST_SUITE_P(Threads, PostcopyExhaustionTest,
                          ::testing::Values("migration", "incoming", "postcopy"),
                          [](const auto& test) { return test.param; });
+
+/// A guest that runs at the destination while most of its pages are at the source, and the connection is
+/// broken.
+class PausedPostcopyTest : public PostcopyFixture {
+ protected:
+  void SetUp() override {
+    PostcopyFixture::SetUp();
+    if (IsSkipped()) return;
+    schema::MigrateSetParameters slow;
+    slow.max_bandwidth = 1 << 20;
+    slow.downtime_limit = 1;
+    slow.max_postcopy_bandwidth = 400'000;
+    set(source_, slow);
+    for (Host* const host : {&source_, &destination_}) host->set(Capability::postcopy_ram);
+    for (std::uint64_t page = 0; page < kPages; ++page)
+      source_.guest.write(0, page, static_cast<std::uint8_t>(page * 7 + 1));
+    ASSERT_TRUE(destination_.migration.incoming(directory_.uri("m"), destination_.descriptors));
+    ASSERT_TRUE(source_.migrate(directory_.uri("m")));
+    source_.recorder.wait_for("active");
+    ASSERT_TRUE(source_.migration.start_postcopy());
+    destination_.recorder.wait_for("postcopy-active");
+    ASSERT_TRUE(destination_.guest.wait_for(RunState::running));
+    ASSERT_TRUE(source_.migration.pause());
+    for (Host* const host : {&source_, &destination_}) host->recorder.wait_for("postcopy-paused");
+  }
+  Result<> recover(const std::string& name) {
+    return destination_.migration.recover(directory_.uri(name), destination_.descriptors);
+  }
+  void expect_paused() {
+    EXPECT_EQ(destination_.migration.info().status, schema::MigrationStatus::postcopy_paused);
+    EXPECT_EQ(destination_.guest.run_state(), RunState::running);
+  }
+  void resume_and_finish(const std::string& name) {
+    ASSERT_TRUE(recover(name));
+    schema::MigrateSetParameters fast;
+    fast.max_postcopy_bandwidth = 0;
+    set(source_, fast);
+    ASSERT_TRUE(source_.migrate(directory_.uri(name), true));
+    for (Host* const host : {&source_, &destination_}) host->recorder.wait_for("completed");
+    EXPECT_TRUE(source_.guest.same_memory(destination_.guest));
+  }
+
+  static constexpr std::uint64_t kPages = 1024;
+  Host source_{{{"ram", kPages}}};
+  Host destination_{{{"ram", kPages}}, RunState::inmigrate};
+};
+
+TEST_F(PausedPostcopyTest, AThreadThatCannotStartIsAnErrorOfTheCommand) {
+  {
+    const ThreadShortage shortage;
+    const auto refused = recover("refused");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().what(), "cannot start the thread 'accept': Resource temporarily unavailable");
+  }
+  expect_paused();
+  resume_and_finish("again");
+}
+
+TEST_F(PausedPostcopyTest, NoMemoryForACommandIsAnErrorOfTheCommand) {
+  walk([this](std::uint64_t n) {
+    bool happened = false;
+    std::optional<Error> refused;
+    {
+      const MemoryShortage shortage("command", n);
+      start_thread("command", [&](std::stop_token) {
+        const auto done = or_exhausted([this] { return recover("refused"); });
+        happened = shortage.happened();
+        if (!done) refused = done.error();
+      });
+    }
+    EXPECT_EQ(happened, refused.has_value());
+    EXPECT_EQ(refused ? refused->what() : "Out of memory", "Out of memory");
+    expect_paused();
+    return happened;
+  });
+  resume_and_finish("again");
+}
 
 }  // namespace
 }  // namespace godwit::engine

@@ -191,7 +191,10 @@ Result<std::unique_ptr<channel::Listener>> Migration::Implementation::listen(
     const channel::Address& address, DescriptorSource& descriptors) const {
   GODWIT_ASSIGN(auto listener, channel::listen(address, descriptors,
                                                std::max(16, 1 + settings_.parameters().multifd_channels)));
-  return engine::secure(std::move(listener), settings_, options_.tls);
+  // With the thread that accepts. Where that cannot be had, it is the command that fails, and no one else.
+  return or_exhausted([&]() -> Result<std::unique_ptr<channel::Listener>> {
+    return engine::secure(std::move(listener), settings_, options_.tls);
+  });
 }
 
 /// Listens for the source again. Without the lock of the commands: it may be called out of band.

@@ -34,17 +34,17 @@ constexpr std::chrono::milliseconds out_of_resources{100};
 class TlsListener final : public Listener {
  public:
   TlsListener(std::unique_ptr<Listener> listener, TlsPolicy policy, OpeningPolicy opening)
-      : listener_(std::move(listener)), policy_(std::move(policy)), opening_(std::move(opening)) {}
+      : listener_(std::move(listener)), policy_(std::move(policy)), opening_(std::move(opening)) {
+    accepting_ = start_thread("accept", [this](std::stop_token) { accept_transports(); });
+  }
   ~TlsListener() override {
     close();
-    if (accepting_.joinable()) accepting_.join();
+    accepting_.join();
     handshakes_.clear();  // joins
   }
 
   Result<std::unique_ptr<Channel>> accept() override {
     std::unique_lock lock(mutex_);
-    if (!accepting_.joinable() && !closed_)
-      accepting_ = start_thread("accept", [this](std::stop_token) { accept_transports(); });
     changed_.wait(lock, [this] { return closed_ || !ready_.empty() || failed_; });
     if (closed_) return fail("The listener was closed");
     if (!ready_.empty()) {

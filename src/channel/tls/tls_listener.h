@@ -30,6 +30,7 @@ using OpeningPolicy = std::function<Opening()>;
 /// handshakes end in any order.
 constexpr std::size_t most_handshakes = 64;
 
+/// Throws std::system_error where the thread that accepts cannot be had.
 std::unique_ptr<Listener> make_tls_listener(std::unique_ptr<Listener> listener, TlsPolicy policy,
                                             OpeningPolicy opening = nullptr);
 

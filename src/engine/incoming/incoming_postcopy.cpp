@@ -106,8 +106,9 @@ Result<> IncomingPostcopy::listen(std::uint32_t ram_section) {
                       .ram_section = ram_section,
                       .footers = context_.options.send_section_footer,
                       .token = token_};
-  receiver_ = std::make_unique<PostcopyReceiver>(parts, std::move(in_));
-  receiver_->start();
+  auto receiver = std::make_unique<PostcopyReceiver>(parts, std::move(in_));
+  receiver->start();  // without its thread nobody is listening, and nobody has to be stopped
+  receiver_ = std::move(receiver);
   recovery_.start();
   return {};
 }
