@@ -88,6 +88,40 @@ TEST_F(OpeningTest, TheConnectionBehindTheSourcesMayBeSilent) {
   EXPECT_EQ(read(*accepted[1], 100), "urgent");
 }
 
+TEST_F(OpeningTest, ASourceWhoseSilentConnectionNeverCameLeavesItsPlaceToNobody) {
+  auto listener = listen_for({.any_of = {kHeader}, .another_follows_silently = true});
+  std::vector<std::unique_ptr<Channel>> accepted;
+  std::jthread accepting([&] {
+    for (int i = 0; i < 2; ++i) accepted.push_back(listener->accept().value());
+  });
+  connect_and_say(kHeader + "of one that went away").reset();
+  auto source = connect_and_say("");
+  auto urgent = connect_and_say("");
+  const std::string header = kHeader + "of the second";
+  ASSERT_TRUE(source->write(std::as_bytes(std::span(header))).has_value());
+  accepting.join();
+  ASSERT_TRUE(urgent->write(std::as_bytes(std::span("urgent", 6))).has_value());
+  EXPECT_EQ(read(*accepted[0], 100), header);
+  EXPECT_EQ(read(*accepted[1], 100), "urgent");
+}
+
+TEST_F(OpeningTest, TwoSourcesAtOnceAreNotMixed) {
+  auto listener = listen_for({.any_of = {kHeader}, .another_follows_silently = true});
+  auto first = connect_and_say(kHeader + "1");
+  auto second = connect_and_say(kHeader + "2");
+  auto urgent_of_first = connect_and_say("");
+  auto urgent_of_second = connect_and_say("");
+  std::vector<std::string> heard;
+  std::vector<std::unique_ptr<Channel>> accepted;
+  for (int i = 0; i < 4; ++i) accepted.push_back(listener->accept().value());
+  for (Channel* const urgent : {urgent_of_first.get(), urgent_of_second.get()})
+    ASSERT_TRUE(urgent->write(std::as_bytes(std::span("urgent", 6))).has_value());
+  for (const auto& channel : accepted) heard.push_back(read(*channel, 100));
+  EXPECT_TRUE(heard[0].starts_with(kHeader) && heard[2].starts_with(kHeader)) << heard[0] << heard[2];
+  EXPECT_EQ(heard[1], "urgent");
+  EXPECT_EQ(heard[3], "urgent");
+}
+
 TEST_F(OpeningTest, WhatIsKnownAndNotWantedIsRefusedByItsReason) {
   const auto listener = listen(parse_address("unix:" + path_, Direction::incoming).value(), none_, 1).value();
   const auto peer = connect_and_say("other");

@@ -1,7 +1,8 @@
 // How two Godwits recognize each other, with nothing but PING and PONG: any other peer just echoes.
 //
 // A source that may go into postcopy sends PING hello and PING token. A Godwit answers the hello with a
-// second PONG that nobody else sends, and keeps the token: only a source that sends it again may resume. Two
+// second PONG that nobody else sends, and keeps the token: only a source that sends it again may resume. With
+// postcopy-preempt the source sends it on the second connection too, before its first page there. Two
 // Godwits ping each other when the connection is idle, so that a dead one is noticed, and
 // the destination says when the package has arrived.
 #pragma once

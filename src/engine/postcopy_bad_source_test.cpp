@@ -96,6 +96,10 @@ class LyingSource : public PostcopyFixture {
   /// Until the guest runs at the destination, with all pages missing.
   std::unique_ptr<ScriptedPeer> start(Destination& destination, std::optional<std::uint32_t> token = {}) {
     auto peer = connect(destination);
+    begin(destination, *peer, token);
+    return peer;
+  }
+  void begin(Destination& destination, ScriptedPeer& peer, std::optional<std::uint32_t> token) {
     Output out = beginning();
     if (token) {
       wire::encode_command(out, wire::Ping{hello});
@@ -105,10 +109,19 @@ class LyingSource : public PostcopyFixture {
     out.bytes(blocks().data());
     wire::encode_command(out, discard());
     out.bytes(package({wire::PostcopyListen{}, wire::Ping{3}, wire::PostcopyRun{}}).data());
-    peer->send(out);
-    EXPECT_TRUE(peer->wait_for(wire::Pong{3}));
+    peer.send(out);
+    EXPECT_TRUE(peer.wait_for(wire::Pong{3}));
     EXPECT_TRUE(destination.guest.wait_for(RunState::running));
-    return peer;
+  }
+  /// A page as the second connection of postcopy-preempt brings it.
+  static Output urgent_page(std::uint64_t number, int value) {
+    Output out;
+    std::array<std::byte, wire::page_header_limit> header;
+    const auto length =
+        wire::encode_page_header(header.data(), wire::PageKind::normal, number * page_size, false, "ram");
+    out.bytes(std::span(header).first(length));
+    for (std::uint64_t i = 0; i < page_size; ++i) out.u8(static_cast<std::uint8_t>(value));
+    return out;
   }
 };
 
@@ -308,6 +321,41 @@ TEST_F(LyingSource, OfAnotherGuestCannotResume) {
   EXPECT_THAT(log.text(), HasSubstr("not from the source of this guest"));
   EXPECT_THAT(log.text(), HasSubstr("RAM block 'other', which does not exist here"));
   EXPECT_THAT(log.text(), HasSubstr("pages before it has resumed"));
+}
+
+TEST_F(LyingSource, OfAnotherGuestHasNoUrgentConnectionEither) {
+  constexpr std::uint32_t token = 0x80001234;
+  const std::function<void(ScriptedPeer&)> lies[] = {
+      [](ScriptedPeer& p) { p.send(urgent_page(5, 1)); },
+      [](ScriptedPeer& p) { p.send(wire::Ping{token + 1}); },
+      [](ScriptedPeer& p) { p.send(wire::PostcopyResume{}); },
+  };
+  for (const auto& lie : lies) {
+    LogCapture log;
+    {
+      Destination destination;
+      destination.set(Capability::postcopy_preempt);
+      const auto peer = connect(destination);
+      const auto stranger = ScriptedPeer::connect(directory_.file("m"));
+      begin(destination, *peer, token);
+      lie(*stranger);
+      destination.recorder.wait_for("postcopy-paused");
+      EXPECT_EQ(destination.guest.run_state(), RunState::running);
+      EXPECT_FALSE(destination.guest.ram_blocks().empty());
+    }
+    EXPECT_THAT(log.text(), HasSubstr("The second connection is not from the source of this guest"));
+  }
+}
+
+TEST_F(LyingSource, ThatShowsTheTokenOnBothConnectionsIsNone) {
+  Destination destination;
+  destination.set(Capability::postcopy_preempt);
+  const auto peer = connect(destination);
+  const auto urgent = ScriptedPeer::connect(directory_.file("m"));
+  begin(destination, *peer, 0x80001234);
+  urgent->send(wire::Ping{0x80001234});
+  urgent->send(urgent_page(5, 0x55));
+  EXPECT_EQ(std::to_integer<int>(destination.guest.ram_blocks()[0].host[5 * page_size]), 0x55);
 }
 
 }  // namespace

@@ -63,13 +63,20 @@ class GoldenPostcopy : public testing::PostcopyFixture {
     ASSERT_TRUE(migration_.incoming(uri_, descriptors_).has_value());
   }
   /// A source that has recorded what it says.
-  std::unique_ptr<channel::Channel> replay(const std::string& recording) {
+  std::unique_ptr<channel::Channel> connect() {
     channel::Interrupt never;
     auto channel =
         channel::connect(*channel::parse_address(uri_, channel::Direction::outgoing), descriptors_, never);
     EXPECT_TRUE(channel.has_value());
-    EXPECT_TRUE((*channel)->write(testing::golden(recording)).has_value());
     return *std::move(channel);
+  }
+  static void say(channel::Channel& channel, const std::string& recording) {
+    EXPECT_TRUE(channel.write(testing::golden(recording)).has_value());
+  }
+  std::unique_ptr<channel::Channel> replay(const std::string& recording) {
+    auto channel = connect();
+    say(*channel, recording);
+    return channel;
   }
   /// The names of what it hears, up to a good verdict.
   static std::vector<std::string> hear(channel::Channel& channel) {
@@ -133,7 +140,9 @@ TEST_F(GoldenPostcopy, IsTakenUpAgainAfterACut) {
 TEST_F(GoldenPostcopy, HasUrgentPagesOnAConnectionOfTheirOwn) {
   listen(true);
   const auto main = replay("09-postcopy-preempt-main-to-dst.bin");
-  const auto urgent = replay("09-postcopy-preempt-urgent-to-dst.bin");
+  const auto urgent = connect();
+  recorder_.wait_for("postcopy-active");  // it says nothing before it is asked
+  say(*urgent, "09-postcopy-preempt-urgent-to-dst.bin");
   hear(*main);
   expect_ram(set_b_written_to());
 }

@@ -40,6 +40,17 @@ Result<StreamKind> urgent_or_colo(Input& in) {
               in.offset(), message);
 }
 
+/// Both begin with a command. Between two Godwits the urgent channel has one PING in front of its pages, and
+/// a page record begins with a zero byte.
+StreamKind recovery_or_urgent(Input& in) {
+  constexpr std::uint16_t ping = 2;
+  constexpr std::size_t ping_size = 1 + 2 + 2 + 4;
+  const auto head = in.need(3);
+  if (!head || be_at(*head, 1, 2) != ping) return StreamKind::recovery;
+  const auto more = in.need(ping_size + 1);
+  return more && (*more)[ping_size] == std::byte{0} ? StreamKind::urgent : StreamKind::recovery;
+}
+
 }  // namespace
 
 std::string_view to_string(StreamKind kind) {
@@ -62,7 +73,7 @@ std::string_view to_string(StreamKind kind) {
 
 Result<StreamKind> detect_stream_kind(Input& in) {
   GODWIT_ASSIGN(auto bytes, in.need(2));
-  if (static_cast<RecordType>(bytes[0]) == RecordType::command) return StreamKind::recovery;
+  if (static_cast<RecordType>(bytes[0]) == RecordType::command) return recovery_or_urgent(in);
   const auto first = be_at(bytes, 0, 2);
   if (first >= 1 && first <= last_return_message) return StreamKind::return_path;
   if (first == 0) return urgent_or_colo(in);

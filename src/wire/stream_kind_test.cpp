@@ -21,10 +21,13 @@ Result<StreamKind> kind_of(std::string_view text) {
 TEST(StreamKind, IsInTheFirstBytes) {
   EXPECT_EQ(kind_of("QEVM"), StreamKind::main);
   EXPECT_EQ(kind_of("\x08\0\x0a\0\3\2m0"sv), StreamKind::recovery);
+  EXPECT_EQ(kind_of("\x08\0\2\0\4\x80\0\0\1\x08\0\x0a"sv), StreamKind::recovery);
+  EXPECT_EQ(kind_of("\x08\0\2\0\4\x80\0\0\1"sv), StreamKind::recovery);
   EXPECT_EQ(kind_of("\x11\x22\x33\x44"), StreamKind::multifd);
   EXPECT_EQ(kind_of("\0\2\0\4\0\0\0\1"sv), StreamKind::return_path);
   EXPECT_EQ(kind_of("\0\0\0\0\0\x12\xc0\x08\2m0"sv), StreamKind::urgent);
   EXPECT_EQ(kind_of("\0\0\0\0\0\0\0\x10"sv), StreamKind::urgent);
+  EXPECT_EQ(kind_of("\x08\0\2\0\4\x80\0\0\1\0\0\0\0\0\0\0\x10"sv), StreamKind::urgent);
   EXPECT_EQ(kind_of("\0\0\0\0"sv), StreamKind::colo_answers);
   EXPECT_EQ(kind_of("\0\0\0\0\0\0\0\2"sv), StreamKind::colo_answers);
   EXPECT_EQ(kind_of("\0\0\0\0\0\0\0\2\0\0\0\5"sv), StreamKind::colo_answers);

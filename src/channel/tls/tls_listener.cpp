@@ -70,15 +70,21 @@ class TlsListener final : public Listener {
 
  private:
   struct Handshake {
-    std::uint64_t number = 0;         // in the order of arrival
-    std::optional<TlsServer> server;  // unset: it has to show an opening
-    std::unique_ptr<Channel> transport;
-    bool proved = false;  // its handshake is over; guarded by mutex_
-    bool silent = false;  // it need not show anything; guarded by mutex_
+    std::uint64_t number = 0;            // in the order of arrival
+    std::optional<TlsServer> server;     // unset: it has to show an opening
+    std::unique_ptr<Channel> transport;  // null in the middle of a TLS handshake, and when it was let in
     Interrupt interrupt;
-    bool done = false;  // guarded by mutex_
+    // Guarded by mutex_:
+    bool proved = false;             // its handshake is over
+    bool silent = false;             // it is the second one of a source that has spoken on another,
+    std::unique_ptr<Channel> first;  // which is this
+    bool done = false;
+    std::optional<WakeFd> second_may_be_there;  // while it waits for its second
     std::jthread thread;
   };
+
+  /// How one of a source's connections comes in.
+  enum class Turn : std::uint8_t { alone, speaks_first, silent };
 
   void accept_transports() {
     for (;;) {
@@ -107,8 +113,7 @@ class TlsListener final : public Listener {
       log::warn("{} was not let in: {}", name_of(**transport), server.error().what());
       return true;
     }
-    if (!*server && (!opening_ || !listener_->multi_channel() || (*transport)->read_descriptor() < 0 ||
-                     std::exchange(one_may_be_silent_, false))) {
+    if (!*server && (!opening_ || !listener_->multi_channel() || (*transport)->read_descriptor() < 0)) {
       admit(*std::move(transport));
       return true;
     }
@@ -135,6 +140,7 @@ class TlsListener final : public Listener {
     mine.thread = start_thread(
         "tls-handshake", [this, &mine](std::stop_token) { shake_hands(mine); },
         [this, &mine](const Error& error) { give_up(mine, error); });
+    if (!mine.server) wake_those_that_wait();
     return {};
   }
 
@@ -164,86 +170,110 @@ class TlsListener final : public Listener {
   }
 
   void shake_hands(Handshake& mine) {
-    if (!mine.server) return await_plain(mine);
     const std::string peer = name_of(*mine.transport);
-    auto channel = start_tls(std::move(mine.transport), *mine.server, mine.interrupt);
-    Result<bool> comes_in = channel ? await_turn(mine, **channel) : fail(std::move(channel).error());
-    const std::lock_guard lock(mutex_);
-    if (comes_in) {
-      admit(*std::move(channel));
-      if (*comes_in) let_one_be_silent(mine.number);  // not before this one is in
-    } else if (!mine.interrupt.interrupted()) {
+    auto comes_in = mine.server ? prove(mine) : show(mine);
+    std::unique_lock lock(mutex_);
+    if (comes_in && *comes_in == Turn::speaks_first) comes_in = bring_second(mine, lock);
+    if (comes_in && mine.first) admit(std::move(mine.first));
+    if (comes_in && mine.transport) admit(std::move(mine.transport));
+    if (!comes_in && !mine.interrupt.interrupted())
       log::warn("{} was not let in: {}", peer, comes_in.error().what());
-    }
-    mine.done = true;
-    changed_.notify_all();
+    end(mine);
   }
 
   void give_up(Handshake& mine, const Error& error) {
     log::warn("a connection was not let in: {}", error.what());
     const std::lock_guard lock(mutex_);
+    end(mine);
+  }
+
+  /// With mutex_ held.
+  void end(Handshake& mine) {
+    mine.first.reset();
     mine.transport.reset();
     mine.done = true;
     changed_.notify_all();
   }
 
-  /// Of two connections of one source the one that speaks is the first, whose handshake ever was over before.
-  /// True: this one has spoken, and another may be silent.
-  Result<bool> await_turn(Handshake& mine, const Channel& channel) {
-    if (!opening_ || !listener_->multi_channel() || channel.read_descriptor() < 0 ||
-        !opening_().another_follows_silently)
-      return false;
+  /// By its handshake, and where two connections of one source have to be told apart, by who speaks.
+  Result<Turn> prove(Handshake& mine) {
+    GODWIT_ASSIGN(auto channel, start_tls(std::move(mine.transport), *mine.server, mine.interrupt));
+    const bool one_of_two = opening_ && listener_->multi_channel() && channel->read_descriptor() >= 0 &&
+                            opening_().another_follows_silently;
     {
       const std::lock_guard lock(mutex_);
+      mine.transport = std::move(channel);
       mine.proved = true;
-      if (!speaks(channel) && std::exchange(one_may_be_silent_, false)) return false;
+      wake_those_that_wait();
     }
-    if (!speaks(channel)) {
+    if (!one_of_two) return Turn::alone;
+    if (!speaks(*mine.transport)) {
       std::array<pollfd, 2> entries{
-          {{channel.read_descriptor(), POLLIN, 0}, {mine.interrupt.fd(), POLLIN, 0}}};
+          {{mine.transport->read_descriptor(), POLLIN, 0}, {mine.interrupt.fd(), POLLIN, 0}}};
       GODWIT_TRY(wait_for_any(entries, std::chrono::steady_clock::now() + opening_patience));
     }
     const std::lock_guard lock(mutex_);
-    if (mine.silent) return false;
+    if (mine.silent) return Turn::silent;
     if (mine.interrupt.interrupted()) return fail("the connection is not wanted any more");
-    if (!speaks(channel)) return fail("it has sent nothing for {} ms", opening_patience.count());
-    return true;
+    if (!speaks(*mine.transport)) return fail("it has sent nothing for {} ms", opening_patience.count());
+    return Turn::speaks_first;
+  }
+
+  /// By what a source sends first.
+  Result<Turn> show(Handshake& mine) {
+    const Opening opening = opening_();
+    auto shown = await_opening(*mine.transport, opening, mine.interrupt);
+    const std::lock_guard lock(mutex_);
+    if (mine.silent) return Turn::silent;
+    if (!shown) return fail(std::move(shown).error());
+    return opening.another_follows_silently ? Turn::speaks_first : Turn::alone;
+  }
+
+  /// Finds the silent connection behind this one, which has spoken, and leaves this one to it: both come in
+  /// at once. A source that goes away before takes its claim with it: nobody else comes in for it.
+  Result<Turn> bring_second(Handshake& mine, std::unique_lock<std::mutex>& lock) {
+    const auto deadline = std::chrono::steady_clock::now() + opening_patience;
+    mine.second_may_be_there.emplace();
+    for (;;) {
+      std::array<pollfd, 3> entries{{{mine.transport->read_descriptor(), POLLRDHUP, 0},
+                                     {mine.interrupt.fd(), POLLIN, 0},
+                                     {mine.second_may_be_there->fd(), POLLIN, 0}}};
+      if (closed_ || mine.interrupt.interrupted()) return fail("the connection is not wanted any more");
+      if (::poll(entries.data(), 1, 0) > 0) return fail("it has closed the connection");
+      if (Handshake* const second = second_of(mine)) {
+        second->first = std::move(mine.transport);
+        second->silent = true;
+        second->interrupt.interrupt();
+        return Turn::speaks_first;
+      }
+      lock.unlock();
+      const auto woken = wait_for_any(entries, deadline);
+      lock.lock();
+      if (!woken) return fail(woken.error());
+      if (!*woken) return fail("its second connection has not come within {} ms", opening_patience.count());
+      mine.second_may_be_there->drain();
+    }
+  }
+
+  /// The first one that has come behind `first` and has said nothing; with TLS, that has proved who it is.
+  /// With mutex_ held.
+  Handshake* second_of(const Handshake& first) {
+    for (Handshake& each : handshakes_) {
+      if (each.done || each.number <= first.number || each.silent || (each.server && !each.proved)) continue;
+      if (!speaks(*each.transport)) return &each;
+    }
+    return nullptr;
+  }
+
+  /// With mutex_ held.
+  void wake_those_that_wait() {
+    for (Handshake& each : handshakes_)
+      if (each.second_may_be_there) each.second_may_be_there->wake();
   }
 
   static bool speaks(const Channel& channel) {
     pollfd entry{channel.read_descriptor(), POLLIN, 0};
     return channel.has_unread() || ::poll(&entry, 1, 0) > 0;
-  }
-
-  void await_plain(Handshake& mine) {
-    const Opening opening = opening_();
-    auto shown = await_opening(*mine.transport, opening, mine.interrupt);
-    std::unique_lock lock(mutex_);
-    // It may be the second one of a source whose first one is still looked at.
-    if (!shown && opening.another_follows_silently)
-      changed_.wait_for(lock, opening_patience,
-                        [&] { return closed_ || mine.silent || mine.interrupt.interrupted(); });
-    if (shown || mine.silent) {
-      admit(std::move(mine.transport));
-      if (shown && opening.another_follows_silently) let_one_be_silent(mine.number);
-    } else if (!mine.interrupt.interrupted()) {
-      log::warn("{} was not let in: {}", name_of(*mine.transport), shown.error().what());
-    }
-    mine.transport.reset();
-    mine.done = true;
-    changed_.notify_all();
-  }
-
-  /// The first one that came, or comes, behind connection `number`; with TLS, that has proved who it is. With
-  /// mutex_ held.
-  void let_one_be_silent(std::uint64_t number) {
-    for (Handshake& each : handshakes_) {
-      if (each.done || each.number <= number || each.silent || (each.server && !each.proved)) continue;
-      each.silent = true;
-      each.interrupt.interrupt();
-      return;
-    }
-    one_may_be_silent_ = true;
   }
 
   /// With mutex_ held.
@@ -268,7 +298,6 @@ class TlsListener final : public Listener {
   std::optional<Error> failed_;
   std::list<Handshake> handshakes_;
   std::uint64_t arrived_ = 0;
-  bool one_may_be_silent_ = false;
   std::jthread accepting_;
 };
 

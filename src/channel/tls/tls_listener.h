@@ -26,8 +26,8 @@ using OpeningPolicy = std::function<Opening()>;
 /// `opening`, and where there is one channel only, a peer is let in as soon as it has proved itself, or at
 /// once.
 ///
-/// Where a source opens another connection that is silent, the one that speaks comes first, with TLS too:
-/// handshakes end in any order.
+/// Where a source opens another connection that is silent, both come in together, the one that speaks first:
+/// with TLS handshakes end in any order. One that speaks and whose second does not come is not let in.
 constexpr std::size_t most_handshakes = 64;
 
 /// Throws std::system_error where the thread that accepts cannot be had.

@@ -4,8 +4,10 @@
 
 #include "base/fail.h"
 #include "cli/quantity.h"
+#include "wire/command.h"
 #include "wire/multifd.h"
 #include "wire/multifd_compression.h"
+#include "wire/record.h"
 #include "wire/return_path.h"
 
 namespace godwit::cli::inspect {
@@ -180,6 +182,11 @@ Result<> read_colo_answers(Input& in, Inspection& found) {
 }
 
 Result<> read_urgent_channel(Input& in, Collector& collector) {
+  GODWIT_ASSIGN(const auto first, in.need(1));
+  if (static_cast<wire::RecordType>(first[0]) == wire::RecordType::command) {
+    in.skip(1);
+    GODWIT_TRY(wire::decode_command(in));  // a Godwit's PING
+  }
   wire::PageReader reader([&](std::string_view name) { return collector.block_named(name); });
   for (;;) {
     GODWIT_ASSIGN(const auto record, reader.next(in));

@@ -12,6 +12,7 @@
 #include "channel/wait.h"
 #include "engine/greeting.h"
 #include "engine/probes.h"
+#include "wire/record.h"
 
 namespace godwit::engine {
 namespace {
@@ -36,6 +37,7 @@ PostcopyReceiver::PostcopyReceiver(PostcopyParts parts, std::unique_ptr<channel:
       urgent_stream_(parts_.blocks, urgent_placer_),
       faults_(parts_.blocks, parts_.memory, parts_.missing, parts_.blocktime, parts_.clock),
       in_(std::move(in)) {
+  urgent_is_known_ = !parts_.token;
   if (parts_.urgent_channel.get())
     urgent_in_ = std::make_unique<channel::ChannelInput>(*parts_.urgent_channel.get(), Input::window_limit);
   prepare_channel();
@@ -205,6 +207,7 @@ Result<> PostcopyReceiver::read_urgent() {
   urgent_readable_ = false;
   may_have_faults_ = true;
   if (phase_ == Phase::recovering) return fail("The source sends pages before it has resumed");
+  if (!urgent_is_known_) GODWIT_TRY(recognize_urgent());
   for (int step = 0; step < kStepsPerTurn; ++step) {
     GODWIT_ASSIGN(const bool more, urgent_stream_.step(*urgent_in_));
     if (!more) {
@@ -218,6 +221,18 @@ Result<> PostcopyReceiver::read_urgent() {
   }
   awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
   return {};
+}
+
+/// A Godwit shows the token here too before it sends a page. The listener has only seen that it was silent.
+Result<> PostcopyReceiver::recognize_urgent() {
+  const auto refuse = [] { return fail("The second connection is not from the source of this guest"); };
+  GODWIT_ASSIGN(const auto first, urgent_in_->need(1));
+  if (static_cast<wire::RecordType>(first[0]) != wire::RecordType::command) return refuse();
+  urgent_in_->skip(1);
+  GODWIT_ASSIGN(const wire::Command command, wire::decode_command(*urgent_in_));
+  const auto* ping = std::get_if<wire::Ping>(&command);
+  urgent_is_known_ = ping && ping->value == parts_.token;
+  return urgent_is_known_ ? Result<>{} : refuse();
 }
 
 Result<> PostcopyReceiver::execute(const wire::Command& command) {
@@ -287,7 +302,7 @@ void PostcopyReceiver::connect(std::unique_ptr<channel::Channel> channel) {
   parts_.channel.put(std::move(channel), false);
   in_ = std::move(in);
   phase_ = Phase::recovering;
-  source_is_known_ = !parts_.token;
+  source_is_known_ = urgent_is_known_ = !parts_.token;
   main_ended_ = false;
   urgent_awaited_ = parts_.preempt;
   stream_.restart();

@@ -90,6 +90,7 @@ class PostcopyReceiver {
   Result<> finish();
   Result<> read();
   Result<> read_urgent();
+  Result<> recognize_urgent();
   Result<> execute(const wire::Command& command);
   Result<> send_bitmap(const std::string& name);
   Result<> resume();
@@ -121,6 +122,7 @@ class PostcopyReceiver {
   bool readable_ = false;
   bool urgent_readable_ = false;
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none
+  bool urgent_is_known_ = true;  ///< the same of the second connection
   bool guest_started_ = false;
   bool finished_ = false;
   bool stopping_ = false;

@@ -172,7 +172,11 @@ void PostcopyPhase::begin_connection() {
   begin_channel(*session_.channel.get());
   main_ = {.out = session_.out.get()};
   urgent_ = {.out = session_.urgent_out.get()};
-  if (urgent_.out) begin_channel(*session_.urgent_channel.get());
+  if (urgent_.out) {
+    begin_channel(*session_.urgent_channel.get());
+    // It leaves with the first page: until then this connection is silent, as a 7.2 peer's is.
+    if (session_.peer_is_godwit) wire::encode_command(urgent_.out->pending(), wire::Ping{session_.token});
+  }
   heard_at_ = wrote_at_ = session_.context.clock.now();
   section_open_ = ended_ = false;
   session_.window.start(heard_at_, session_.bytes_sent(), session_.statistics.ram.pages_sent(),
