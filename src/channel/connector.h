@@ -1,6 +1,7 @@
 // Opens the outgoing end of a migration stream.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include <godwit/descriptors.h>
@@ -20,5 +21,9 @@ namespace godwit::channel {
 /// of the offset and loses those behind it. Errors: control-plane section 9.1, "Failures after setup".
 Result<std::unique_ptr<Channel>> connect(const Address& address, DescriptorSource& descriptors,
                                          const Interrupt& interrupt);
+
+/// How a source reaches its destination, once for each connection: as connect() does, to an address without
+/// descriptors.
+using Connect = std::function<Result<std::unique_ptr<Channel>>(const Address&, const Interrupt&)>;
 
 }  // namespace godwit::channel

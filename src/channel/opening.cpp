@@ -21,13 +21,13 @@ constexpr std::chrono::milliseconds kLookAgain{20};
 
 Result<> await_opening(Channel& channel, const Opening& opening, const Interrupt& interrupt) {
   const int socket = channel.read_descriptor();
-  const auto deadline = std::chrono::steady_clock::now() + opening_patience;
+  const auto deadline = std::chrono::steady_clock::now() + opening.patience;
   std::array<char, 16> bytes;
   for (;;) {
     std::array<pollfd, 2> entries{{{socket, POLLIN | POLLRDHUP, 0}, {interrupt.fd(), POLLIN, 0}}};
     GODWIT_ASSIGN(const bool ready, wait_for_any(entries, deadline));
     if (interrupt.interrupted()) return fail("the connection is not wanted any more");
-    if (!ready) return fail("it has sent nothing for {} ms", opening_patience.count());
+    if (!ready) return fail("it has sent nothing for {} ms", opening.patience.count());
     const ssize_t count = ::recv(socket, bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
     const bool closed = entries[0].revents & (POLLRDHUP | POLLHUP);  // a look never comes to the end
     if (count < 0 && errno != EAGAIN && errno != EINTR) return system_error("it cannot be read from", errno);

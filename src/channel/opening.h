@@ -11,6 +11,9 @@
 
 namespace godwit::channel {
 
+/// How long a peer may take to show it. A source sends it as soon as it is connected.
+inline constexpr std::chrono::milliseconds opening_patience{10'000};
+
 struct Opening {
   /// What is known and not let in either, and what to say of it.
   struct Refusal {
@@ -22,10 +25,8 @@ struct Opening {
   std::vector<Refusal> none_of{};
   bool another_follows_silently =
       false;  ///< the same peer opens one more connection, which shows nothing at first
+  std::chrono::milliseconds patience = opening_patience;
 };
-
-/// How long a peer may take to show them. A source sends them as soon as it is connected.
-inline constexpr std::chrono::milliseconds opening_patience{10'000};
 
 /// Waits until the peer has shown one of them. The bytes are looked at, and are still there to be read. An
 /// error says what came instead: other bytes, an end, nothing in time.

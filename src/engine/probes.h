@@ -30,6 +30,8 @@ enum class Probe : std::uint8_t {
   cancelled_at_switchover,
   cancelled_while_paused,  ///< postcopy: by somebody who knows that the destination never ran the guest
   cancel_refused,          ///< postcopy: the destination has the guest
+  handshake_broken,        ///< TLS: while a connection was made
+  channel_lost,            ///< multifd: one of its channels broke, and the attempt with it
   given_back_running,      ///< the guest stood still for the hand-over, and runs again
   // The destination.
   load_failed,
@@ -39,7 +41,11 @@ enum class Probe : std::uint8_t {
   package_refused,
   destination_paused,
   broken_in_recovery,
-  asked_again,  ///< after a break: pages that the guest still waits for
+  asked_again,                  ///< after a break: pages that the guest still waits for
+  urgent_connection_lost,       ///< postcopy-preempt: the one for pages that are waited for
+  channel_lost_at_destination,  ///< multifd: before the guest runs
+  channel_lost_in_postcopy,     ///< multifd: afterwards, where it does no harm
+  second_connection_missing,    ///< postcopy-preempt: the source has gone before it opened it
   count
 };
 
@@ -61,6 +67,8 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "cancelled_at_switchover",
                                                    "cancelled_while_paused",
                                                    "cancel_refused",
+                                                   "handshake_broken",
+                                                   "channel_lost",
                                                    "given_back_running",
                                                    "load_failed",
                                                    "start_failed",
@@ -69,7 +77,11 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "package_refused",
                                                    "destination_paused",
                                                    "broken_in_recovery",
-                                                   "asked_again"};
+                                                   "asked_again",
+                                                   "urgent_connection_lost",
+                                                   "channel_lost_at_destination",
+                                                   "channel_lost_in_postcopy",
+                                                   "second_connection_missing"};
 static_assert(std::size(probe_names) == static_cast<std::size_t>(Probe::count));
 
 inline std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Probe::count)> probe_hits{};

@@ -36,9 +36,10 @@ Result<std::optional<channel::TlsServer>> tls_server(const Parameters& parameter
 }
 
 /// A stream's header; a channel of multifd's; a command, by which a source takes a broken postcopy up again.
-channel::Opening opening_of(const Capabilities& capabilities) {
+channel::Opening opening_of(const Capabilities& capabilities, std::chrono::milliseconds patience) {
   channel::Opening opening{.any_of = {std::string("QEVM\0\0\0\3", 8)},
-                           .another_follows_silently = capabilities.has(Capability::postcopy_preempt)};
+                           .another_follows_silently = capabilities.has(Capability::postcopy_preempt),
+                           .patience = patience};
   const std::string multifd_channel("\x11\x22\x33\x44");
   if (capabilities.has(Capability::multifd))
     opening.any_of.push_back(multifd_channel);
@@ -63,10 +64,11 @@ Result<std::unique_ptr<channel::Channel>> secure(std::unique_ptr<channel::Channe
 }
 
 std::unique_ptr<channel::Listener> secure(std::unique_ptr<channel::Listener> listener,
-                                          const Settings& settings, const TlsObjects* objects) {
+                                          const Settings& settings, const TlsObjects* objects,
+                                          std::chrono::milliseconds patience) {
   return channel::make_tls_listener(
       std::move(listener), [&settings, objects] { return tls_server(settings.parameters(), objects); },
-      [&settings] { return opening_of(settings.capabilities()); });
+      [&settings, patience] { return opening_of(settings.capabilities(), patience); });
 }
 
 }  // namespace godwit::engine

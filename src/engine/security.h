@@ -9,6 +9,7 @@
 #include "channel/channel.h"
 #include "channel/interrupt.h"
 #include "channel/listener.h"
+#include "channel/opening.h"
 #include "engine/settings.h"
 
 namespace godwit::engine {
@@ -21,7 +22,9 @@ Result<std::unique_ptr<channel::Channel>> secure(std::unique_ptr<channel::Channe
                                                  const channel::Interrupt& interrupt);
 
 /// Puts TLS around a destination's connections as the settings say when they come. All outlive the listener.
+/// Without TLS, who shows nothing of a source for so long is turned away.
 std::unique_ptr<channel::Listener> secure(std::unique_ptr<channel::Listener> listener,
-                                          const Settings& settings, const TlsObjects* objects);
+                                          const Settings& settings, const TlsObjects* objects,
+                                          std::chrono::milliseconds patience = channel::opening_patience);
 
 }  // namespace godwit::engine

@@ -82,7 +82,9 @@ class TlsChannel final : public Channel {
 
   Result<> finish_writing() override {
     session_->close_sending();
-    GODWIT_TRY(flush());
+    // Everything else was written before. A peer that has closed its end needs no goodbye, and a connection
+    // that is broken shows to who waits for the peer.
+    static_cast<void>(flush_plain());
     return transport_->finish_writing();
   }
 

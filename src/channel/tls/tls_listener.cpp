@@ -198,25 +198,26 @@ class TlsListener final : public Listener {
   /// By its handshake, and where two connections of one source have to be told apart, by who speaks.
   Result<Turn> prove(Handshake& mine) {
     GODWIT_ASSIGN(auto channel, start_tls(std::move(mine.transport), *mine.server, mine.interrupt));
-    const bool one_of_two = opening_ && listener_->multi_channel() && channel->read_descriptor() >= 0 &&
-                            opening_().another_follows_silently;
+    const bool can_be_one_of_two = opening_ && listener_->multi_channel() && channel->read_descriptor() >= 0;
+    const Opening opening = can_be_one_of_two ? opening_() : Opening{};
     {
       const std::lock_guard lock(mutex_);
       mine.transport = std::move(channel);
       mine.proved = true;
       wake_those_that_wait();
     }
-    if (!one_of_two) return Turn::alone;
+    if (!opening.another_follows_silently) return Turn::alone;
     if (!speaks(*mine.transport)) {
       std::array<pollfd, 2> entries{
           {{mine.transport->read_descriptor(), POLLIN, 0}, {mine.interrupt.fd(), POLLIN, 0}}};
-      GODWIT_TRY(wait_for_any(entries, std::chrono::steady_clock::now() + opening_patience));
+      GODWIT_TRY(wait_for_any(entries, std::chrono::steady_clock::now() + opening.patience));
     }
     const std::lock_guard lock(mutex_);
     if (mine.silent) return Turn::silent;
     if (mine.interrupt.interrupted()) return fail("the connection is not wanted any more");
-    if (!speaks(*mine.transport)) return fail("it has sent nothing for {} ms", opening_patience.count());
-    return Turn::speaks_first;
+    if (speaks(*mine.transport)) return Turn::speaks_first;
+    if (!is_silent(*mine.transport)) return fail("it has closed the connection");
+    return fail("it has sent nothing for {} ms", opening.patience.count());
   }
 
   /// By what a source sends first.
@@ -232,7 +233,8 @@ class TlsListener final : public Listener {
   /// Finds the silent connection behind this one, which has spoken, and leaves this one to it: both come in
   /// at once. A source that goes away before takes its claim with it: nobody else comes in for it.
   Result<Turn> bring_second(Handshake& mine, std::unique_lock<std::mutex>& lock) {
-    const auto deadline = std::chrono::steady_clock::now() + opening_patience;
+    const auto patience = opening_().patience;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     mine.second_may_be_there.emplace();
     for (;;) {
       std::array<pollfd, 3> entries{{{mine.transport->read_descriptor(), POLLRDHUP, 0},
@@ -250,7 +252,7 @@ class TlsListener final : public Listener {
       const auto woken = wait_for_any(entries, deadline);
       lock.lock();
       if (!woken) return fail(woken.error());
-      if (!*woken) return fail("its second connection has not come within {} ms", opening_patience.count());
+      if (!*woken) return fail("its second connection has not come within {} ms", patience.count());
       mine.second_may_be_there->drain();
     }
   }
@@ -260,7 +262,7 @@ class TlsListener final : public Listener {
   Handshake* second_of(const Handshake& first) {
     for (Handshake& each : handshakes_) {
       if (each.done || each.number <= first.number || each.silent || (each.server && !each.proved)) continue;
-      if (!speaks(*each.transport)) return &each;
+      if (is_silent(*each.transport)) return &each;
     }
     return nullptr;
   }
@@ -271,9 +273,12 @@ class TlsListener final : public Listener {
       if (each.second_may_be_there) each.second_may_be_there->wake();
   }
 
-  static bool speaks(const Channel& channel) {
+  /// One that has closed its end does not, and is not silent either.
+  static bool speaks(const Channel& channel) { return channel.has_unread() || has_sent(channel); }
+
+  static bool is_silent(const Channel& channel) {
     pollfd entry{channel.read_descriptor(), POLLIN, 0};
-    return channel.has_unread() || ::poll(&entry, 1, 0) > 0;
+    return !channel.has_unread() && ::poll(&entry, 1, 0) == 0;
   }
 
   /// With mutex_ held.

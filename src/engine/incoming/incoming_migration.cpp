@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "channel/channel_input.h"
+#include "engine/incoming/arrival_watch.h"
 #include "engine/incoming/start_guest.h"
 #include "engine/incoming/stream_loader.h"
 #include "engine/probes.h"
@@ -62,14 +63,24 @@ Result<> IncomingMigration::accept_all() {
   if (mapped) GODWIT_TRY(open_mapped(**channel));
   channel_.put(*std::move(channel), ending_);
   if (!context_.settings.has(Capability::postcopy_preempt)) return {};
-  GODWIT_ASSIGN(auto urgent, listener_.accept());
-  urgent_channel_.put(std::move(urgent), ending_);
+  return accept_urgent();
+}
+
+/// A source that goes away before it has opened its second connection would be waited for without end, and
+/// the next one's first connection would be taken for it.
+Result<> IncomingMigration::accept_urgent() {
+  ArrivalWatch watch(*channel_.get(), context_.arrival_patience, [this] { listener_.close(); });
+  auto urgent = listener_.accept();
+  if (const auto given_up = watch.stop()) return fail(*given_up);
+  if (!urgent) return fail(std::move(urgent).error());
+  urgent_channel_.put(*std::move(urgent), ending_);
   return {};
 }
 
 void IncomingMigration::run() {
   const auto accepted = or_exhausted([this]() -> Result<> {
     GODWIT_TRY(accept_all());
+    accepting_ = false;
     if (!ending_) turn_others_away();
     return {};
   });
@@ -101,16 +112,18 @@ void IncomingMigration::turn_others_away() {
 Result<> IncomingMigration::accept_multifd(std::unique_ptr<channel::Channel> first) {
   if (!listener_.multi_channel()) return fail("multifd is not supported by current protocol");
   const Parameters parameters = context_.settings.parameters();
+  // A channel that breaks later does not close the door: after a switch to postcopy a source may come back.
   const auto end_waits = [this] {
     channel_.shutdown();
-    listener_.close();
+    if (accepting_) listener_.close();
   };
   {
     std::lock_guard lock(mutex_);
     multifd_ =
         std::make_unique<MultifdReceiver>(MultifdExpectation{.channels = parameters.multifd_channels,
                                                              .method = multifd_method(parameters),
-                                                             .uuid = context_.guest.uuid().value_or(Uuid{})},
+                                                             .uuid = context_.guest.uuid().value_or(Uuid{}),
+                                                             .patience = context_.arrival_patience},
                                           end_waits);
   }
   multifd_->add(std::move(first));

@@ -49,6 +49,7 @@ class IncomingMigration {
  private:
   void run();
   Result<> accept_all();
+  Result<> accept_urgent();
   void turn_others_away();
   Result<> accept_multifd(std::unique_ptr<channel::Channel> first);
   Result<> open_mapped(const channel::Channel& channel);
@@ -67,6 +68,7 @@ class IncomingMigration {
   std::vector<std::byte> already_read_;  ///< of the main channel
   Ownership ownership_{Owner::there};
   std::atomic<bool> ending_{false};
+  std::atomic<bool> accepting_{true};
   mutable std::mutex mutex_;  ///< guards what follows against others than the incoming thread
   std::unique_ptr<IncomingPostcopy> postcopy_;
   std::unique_ptr<MultifdReceiver> multifd_;  ///< the channels besides the main one, if there are to be any

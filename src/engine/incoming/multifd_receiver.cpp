@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine/incoming/ram_loader.h"
+#include "engine/probes.h"
 #include "wire/header.h"
 
 namespace godwit::engine {
@@ -226,6 +227,7 @@ void MultifdReceiver::fail_all(Error error) {
     if (no_more_pages_) log::warn("{}", error.what());
     error_ = std::move(error);
   }
+  reached(no_more_pages_ ? Probe::channel_lost_in_postcopy : Probe::channel_lost_at_destination);
   shutdown();
   if (!no_more_pages_) on_failure_();
 }

@@ -29,9 +29,8 @@ class RamLoader;
 struct MultifdExpectation {
   unsigned channels = 2;
   wire::MultifdMethod method = wire::MultifdMethod::none;
-  Uuid uuid{};  ///< zeros: the guest has none
-  /// How long the others may take after the first one: a source opens them at once.
-  std::chrono::milliseconds patience{10'000};
+  Uuid uuid{};                                 ///< zeros: the guest has none
+  std::chrono::milliseconds patience{10'000};  ///< from the first connection to the last one
 };
 
 /// The incoming thread adds connections and loads the main channel; shutdown() is for any thread. The first

@@ -38,8 +38,7 @@ PostcopyReceiver::PostcopyReceiver(PostcopyParts parts, std::unique_ptr<channel:
       faults_(parts_.blocks, parts_.memory, parts_.missing, parts_.blocktime, parts_.clock),
       in_(std::move(in)) {
   urgent_is_known_ = !parts_.token;
-  if (parts_.urgent_channel.get())
-    urgent_in_ = std::make_unique<channel::ChannelInput>(*parts_.urgent_channel.get(), Input::window_limit);
+  if (parts_.urgent_channel.get()) prepare_urgent_channel();
   prepare_channel();
 }
 
@@ -189,11 +188,13 @@ Result<> PostcopyReceiver::read() {
     GODWIT_ASSIGN(const PostcopyStream::Item item, stream_.step(*in_));
     if (const auto* command = std::get_if<wire::Command>(&item))
       GODWIT_TRY(execute(*command));
+    else if (phase_ == Phase::recovering)
+      // A second connection that comes late, of an attempt that is over, is taken for the main one.
+      return fail("The source sends pages, or the end of them, before it has resumed");
     else if (std::holds_alternative<PostcopyStream::EndOfStream>(item)) {
       main_ended_ = true;
       GODWIT_TRY(end_of_stream());
-    } else if (phase_ == Phase::recovering)
-      return fail("The source sends pages before it has resumed");
+    }
     if (!in_->has_bytes()) {
       may_have_faults_ = false;  // the wait that follows looks
       break;
@@ -209,8 +210,12 @@ Result<> PostcopyReceiver::read_urgent() {
   if (phase_ == Phase::recovering) return fail("The source sends pages before it has resumed");
   if (!urgent_is_known_) GODWIT_TRY(recognize_urgent());
   for (int step = 0; step < kStepsPerTurn; ++step) {
-    GODWIT_ASSIGN(const bool more, urgent_stream_.step(*urgent_in_));
+    const auto more = urgent_stream_.step(*urgent_in_);
     if (!more) {
+      reached(Probe::urgent_connection_lost);
+      return fail(more.error());
+    }
+    if (!*more) {
       urgent_in_.reset();
       return end_of_stream();
     }
@@ -319,9 +324,15 @@ void PostcopyReceiver::connect_urgent(std::unique_ptr<channel::Channel> channel)
     return;
   }
   parts_.urgent_channel.put(std::move(channel), false);
-  parts_.urgent_channel.get()->set_patience(Milliseconds(parts_.settings.postcopy_timeout_ms()));
-  urgent_in_ = std::make_unique<channel::ChannelInput>(*parts_.urgent_channel.get(), Input::window_limit);
+  prepare_urgent_channel();
   urgent_stream_.restart();
+}
+
+/// Whoever waits for the rest of a page there does not look at anything else.
+void PostcopyReceiver::prepare_urgent_channel() {
+  channel::Channel& channel = *parts_.urgent_channel.get();
+  channel.set_patience(Milliseconds(parts_.settings.postcopy_timeout_ms()));
+  urgent_in_ = std::make_unique<channel::ChannelInput>(channel, Input::window_limit);
 }
 
 void PostcopyReceiver::lose(const Error& why) {

@@ -101,6 +101,7 @@ class PostcopyReceiver {
   void connect(std::unique_ptr<channel::Channel> channel);
   void connect_urgent(std::unique_ptr<channel::Channel> channel);
   void prepare_channel();
+  void prepare_urgent_channel();
   void lose(const Error& why);
 
   PostcopyParts parts_;

@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "base/thread.h"
+#include "engine/probes.h"
 #include "memory/zero_scan.h"
 
 namespace godwit::engine {
@@ -182,6 +183,7 @@ void MultifdSender::fail_all(Error error) {
     if (stopped_ || error_) return;
     error_ = std::move(error);
   }
+  reached(Probe::channel_lost);
   shutdown();
   on_failure_();
 }

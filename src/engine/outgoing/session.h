@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/system.h"
 #include "channel/channel.h"
+#include "channel/connector.h"
 #include "channel/interrupt.h"
 #include "engine/channel_slot.h"
 #include "engine/convergence.h"
@@ -40,6 +41,10 @@ struct OutgoingContext {
   StatusMachine& status;
   const MigrationOptions& options;
   DirtyLimiter& dirty_limiter;
+  channel::Connect connect = [](const channel::Address& address, const channel::Interrupt& interrupt) {
+    NoDescriptors none;
+    return channel::connect(address, none, interrupt);
+  };
 };
 
 /// Used by the migration thread, but for what says otherwise.

@@ -1,9 +1,9 @@
 #include "engine/outgoing/setup_phase.h"
 
 #include "base/fail.h"
-#include "channel/connector.h"
 #include "engine/device_state.h"
 #include "engine/greeting.h"
+#include "engine/probes.h"
 #include "engine/security.h"
 #include "wire/command.h"
 #include "wire/header.h"
@@ -39,14 +39,16 @@ Result<std::unique_ptr<channel::Channel>> open_channel(OutgoingSession& session,
                                                        std::unique_ptr<channel::Channel> channel) {
   const auto here = [](Error error) { return fail(std::move(error).at(Side::source, "connecting")); };
   if (!channel) {
-    NoDescriptors none;
-    auto connected = channel::connect(address, none, session.interrupt);
+    auto connected = session.context.connect(address, session.interrupt);
     if (!connected) return here(std::move(connected).error());
     channel = *std::move(connected);
   }
   auto secured = secure(std::move(channel), session.context.settings.parameters(),
                         session.context.options.tls, address, session.interrupt);
-  if (!secured) return here(std::move(secured).error());
+  if (!secured) {
+    reached(Probe::handshake_broken);
+    return here(std::move(secured).error());
+  }
   return secured;
 }
 

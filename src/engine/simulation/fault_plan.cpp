@@ -20,24 +20,45 @@ class Dice {
 };
 
 /// How many writes a connection has, roughly: faults beyond them do not happen.
-unsigned writes(Mode mode, Way way, bool first) {
-  if (way == Way::to_source) return mode == Mode::postcopy ? (first ? 10 : 5) : 4;
-  if (mode != Mode::postcopy) return 10;
-  return first ? 16 : 7;
+unsigned writes(const Plan& plan, const Trigger& trigger, bool first) {
+  const bool to_source = trigger.way == Way::to_source;
+  const unsigned handshake = plan.tls ? 3 : 0;
+  if (trigger.connection > 0) return handshake + (to_source ? 0 : plan.preempt ? 4 : 7);
+  if (to_source && plan.mode == Mode::precopy) return handshake;
+  if (to_source) return handshake + (plan.mode == Mode::postcopy ? (first ? 10 : 5) : 4);
+  if (plan.mode != Mode::postcopy) return handshake + 10;
+  return handshake + (first ? 16 : 7);
 }
 
-Trigger make_trigger(Dice& dice, Mode mode, bool first) {
+Trigger make_trigger(Dice& dice, const Plan& plan, bool first) {
   Trigger trigger{};
-  trigger.way = mode != Mode::precopy && dice.one_in(3) ? Way::to_source : Way::to_destination;
-  trigger.write = dice.below(writes(mode, trigger.way, first));
+  // Where a postcopy is taken up again there are no channels of multifd.
+  const unsigned connections = first || plan.preempt ? plan.connections() : 1;
+  trigger.connection = dice.below(connections);
+  trigger.way = dice.one_in(3) ? Way::to_source : Way::to_destination;
+  if (writes(plan, trigger, first) == 0) trigger.way = Way::to_destination;
+  trigger.write = dice.below(writes(plan, trigger, first));
   trigger.place = dice.any<Place>();
   trigger.fault = dice.any<Fault>();
   trigger.ending = dice.any<Ending>();
   return trigger;
 }
 
+/// Three runs of four have one connection.
+void choose_connections(Dice& dice, Plan& plan) {
+  const unsigned kind = dice.below(16);
+  if (kind >= 14) {
+    plan.preempt = true;
+    plan.mode = Mode::postcopy;
+  } else if (kind >= 12) {
+    plan.multifd_channels = 2 + dice.below(2);
+  }
+  plan.tls = dice.one_in(kind >= 12 ? 4 : 8);
+  plan.looked_at = plan.tls || plan.connections() > 1 || dice.one_in(8);
+}
+
 constexpr std::string_view kFaults[] = {
-    "cut (losing)", "cut (delivering)",  "stall",  "truncate",     "duplicate",        "vanish",
+    "cut (losing)", "cut (delivering)",  "stall",  "truncate",     "duplicate",        "vanish", "half-open",
     "crash source", "crash destination", "cancel", "pause source", "pause destination"};
 constexpr std::string_view kPlaces[] = {"before", "behind the first byte of", "in the middle of",
                                         "before the last byte of", "behind"};
@@ -51,19 +72,22 @@ Plan make_plan(std::uint64_t seed) {
   Plan plan;
   plan.seed = seed;
   plan.mode = static_cast<Mode>(dice.below(3));
-  plan.pages = 16 + 16 * dice.below(4);
+  choose_connections(dice, plan);
+  plan.pages = std::uint64_t{8} << dice.below(4);
+  plan.blocks = plan.multifd_channels > 0 || dice.one_in(4) ? 2 + dice.below(2) : 1;
+  plan.preallocated = !dice.one_in(4);  // new pages are what takes longest of all
   plan.passes = dice.below(4);
   plan.pause_before_switchover = dice.one_in(6);
-  plan.xbzrle = plan.mode != Mode::postcopy && dice.one_in(4);
+  plan.xbzrle = plan.mode != Mode::postcopy && plan.multifd_channels == 0 && dice.one_in(4);
   plan.state_does_not_load = dice.one_in(16);
   plan.guest_does_not_start = dice.one_in(24);
   plan.starts_stopped = dice.one_in(12);
   plan.touches = dice.below(12);
-  const unsigned connections = plan.mode == Mode::postcopy ? 1 + dice.below(4) : 1;
-  for (unsigned c = 0; c < connections; ++c) {
-    auto& triggers = plan.connections.emplace_back();
+  const unsigned attempts = plan.mode == Mode::postcopy ? 1 + dice.below(4) : 1;
+  for (unsigned a = 0; a < attempts; ++a) {
+    auto& triggers = plan.attempts.emplace_back();
     const unsigned faults = dice.one_in(12) ? 0 : dice.one_in(4) ? 2 : 1;
-    for (unsigned f = 0; f < faults; ++f) triggers.push_back(make_trigger(dice, plan.mode, c == 0));
+    for (unsigned f = 0; f < faults; ++f) triggers.push_back(make_trigger(dice, plan, a == 0));
   }
   return plan;
 }
@@ -73,18 +97,26 @@ std::string_view to_string(Fault fault) {
 }
 
 std::string describe(const Plan& plan) {
-  std::string text = fmt::format("seed {}: {}, {} pages, written in {} passes", plan.seed,
-                                 kModes[static_cast<std::size_t>(plan.mode)], plan.pages, plan.passes);
+  std::string text =
+      fmt::format("seed {}: {}, {} pages in {} blocks, written in {} passes", plan.seed,
+                  kModes[static_cast<std::size_t>(plan.mode)], plan.pages, plan.blocks, plan.passes);
+  if (plan.multifd_channels > 0) text += fmt::format(", {} channels of multifd", plan.multifd_channels);
+  if (plan.preempt) text += ", postcopy-preempt";
+  if (plan.tls)
+    text += ", TLS";
+  else if (plan.looked_at)
+    text += ", connections are looked at";
+  if (plan.preallocated) text += ", preallocated";
   if (plan.pause_before_switchover) text += ", pause-before-switchover";
   if (plan.xbzrle) text += ", xbzrle";
   if (plan.state_does_not_load) text += ", the state does not load";
   if (plan.guest_does_not_start) text += ", the guest does not start";
   if (plan.starts_stopped) text += ", stopped at the start";
-  for (std::size_t c = 0; c < plan.connections.size(); ++c)
-    for (const Trigger& t : plan.connections[c])
-      text += fmt::format("\n  connection {}: {} {} write {} to the {}; silence ends with {}", c,
-                          to_string(t.fault), kPlaces[static_cast<std::size_t>(t.place)], t.write,
-                          t.way == Way::to_destination ? "destination" : "source",
+  for (std::size_t a = 0; a < plan.attempts.size(); ++a)
+    for (const Trigger& t : plan.attempts[a])
+      text += fmt::format("\n  attempt {}, connection {}: {} {} write {} to the {}; silence ends with {}", a,
+                          t.connection, to_string(t.fault), kPlaces[static_cast<std::size_t>(t.place)],
+                          t.write, t.way == Way::to_destination ? "destination" : "source",
                           kEndings[static_cast<std::size_t>(t.ending)]);
   return text;
 }

@@ -1,6 +1,7 @@
 #include "engine/simulation/guest.h"
 
 #include <cstring>
+#include <fmt/format.h>
 
 #include "base/fail.h"
 #include "base/thread.h"
@@ -16,13 +17,20 @@ struct Track {
 
 }  // namespace
 
-SimGuest::SimGuest(World& world, unsigned host, std::uint64_t pages, std::uint64_t seed, RunState state)
+SimGuest::SimGuest(World& world, unsigned host, std::span<std::byte> memory, unsigned blocks,
+                   std::uint64_t seed, RunState state)
     : world_(world),
       host_(host),
       state_(state),
       random_(seed),
-      memory_(*memory::GuestRam::create({.size = pages * page_size, .transparent_huge_pages = false})) {
-  blocks_.push_back(memory_.block("ram"));
+      memory_(memory.data()),
+      pages_(memory.size() / page_size) {
+  for (unsigned block = 0; block < blocks; ++block) {
+    const std::uint64_t first = pages_ * block / blocks;
+    const std::uint64_t end = pages_ * (block + 1) / blocks;
+    blocks_.push_back(
+        {.name = fmt::format("ram{}", block), .host = at(first), .size = (end - first) * page_size});
+  }
   sections_.push_back(make_section("fake", 0, testing::fake_device_table(), device));
   tracker.on_collect = [this] { write_in_a_pass(); };
 }
@@ -50,8 +58,9 @@ Result<> SimGuest::set_run_state(RunState state) {
 }
 
 void SimGuest::boot(bool running) {
-  for (std::uint64_t page = 1; page < blocks_[0].pages(); ++page) fill(page);
-  reinterpret_cast<Track*>(blocks_[0].host)->host = host_;
+  std::memset(memory_, 0, page_size);
+  for (std::uint64_t page = 1; page < pages_; ++page) fill(page);
+  reinterpret_cast<Track*>(memory_)->host = host_;
   std::lock_guard lock(mutex_);
   if (running) start();
 }
@@ -87,7 +96,7 @@ void SimGuest::stop() {
 }
 
 void SimGuest::begin_epoch() {
-  auto* track = reinterpret_cast<Track*>(blocks_[0].host);
+  auto* track = reinterpret_cast<Track*>(memory_);
   const std::uint64_t epoch = track->epoch + 1;
   if (!runs_) return;  // it was switched off while it waited for the page
   written_[0] = true;
@@ -103,15 +112,22 @@ void SimGuest::write_in_a_pass() {
     --passes;
   }
   for (unsigned writes = 1 + static_cast<unsigned>(random_() % 6); writes > 0; --writes) {
-    const std::uint64_t page = 1 + random_() % (blocks_[0].pages() - 1);
+    const std::uint64_t page = 1 + random_() % (pages_ - 1);
     fill(page);
-    tracker.mark_locked(0, page);
+    mark(page);
   }
+}
+
+/// With the tracker locked.
+void SimGuest::mark(std::uint64_t page) {
+  std::size_t block = 0;
+  for (; page >= blocks_[block].pages(); ++block) page -= blocks_[block].pages();
+  tracker.mark_locked(block, page);
 }
 
 /// Every fifth page is zero, some have one byte all over, the rest a pattern.
 void SimGuest::fill(std::uint64_t page) {
-  auto* words = reinterpret_cast<std::uint64_t*>(blocks_[0].host + page * page_size);
+  auto* words = reinterpret_cast<std::uint64_t*>(at(page));
   const std::uint64_t kind = random_() % 5;
   const std::uint64_t base = kind == 0 ? 0 : random_();
   for (std::size_t word = 0; word < page_size / 8; ++word) words[word] = kind < 2 ? base : base + word * kind;
@@ -120,21 +136,20 @@ void SimGuest::fill(std::uint64_t page) {
 void SimGuest::run_vcpu(const std::stop_token& stop) {
   begin_epoch();
   for (unsigned touch = 0; touch < touches && !stop.stop_requested(); ++touch) {
-    const std::uint64_t page = 1 + random_() % (blocks_[0].pages() - 1);
-    volatile std::byte* at = blocks_[0].host + page * page_size;
+    const std::uint64_t page = 1 + random_() % (pages_ - 1);
+    volatile std::byte* place = at(page);
     if (touch % 2) {
-      static_cast<void>(*at);
+      static_cast<void>(*place);
     } else {
       written_[page] = true;
-      *at = std::byte{0xee};
+      *place = std::byte{0xee};
     }
   }
 }
 
 std::int64_t SimGuest::first_difference(const SimGuest& source) const {
-  for (std::uint64_t page = 0; page < blocks_[0].pages(); ++page)
-    if (!written_[page] && std::memcmp(blocks_[0].host + page * page_size,
-                                       source.blocks_[0].host + page * page_size, page_size) != 0)
+  for (std::uint64_t page = 0; page < pages_; ++page)
+    if (!written_[page] && std::memcmp(at(page), source.at(page), page_size) != 0)
       return static_cast<std::int64_t>(page);
   return -1;
 }

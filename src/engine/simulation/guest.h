@@ -7,20 +7,23 @@
 #include <cstdint>
 #include <mutex>
 #include <random>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include <godwit/guest.h>
 
+#include "engine/simulation/host_memory.h"
 #include "engine/simulation/world.h"
 #include "engine/testing/fake_guest.h"
-#include "memory/ram.h"
 
 namespace godwit::engine::simulation {
 
 class SimGuest final : public Guest {
  public:
-  SimGuest(World& world, unsigned host, std::uint64_t pages, std::uint64_t seed, RunState state);
+  /// `memory` is its RAM, in so many `blocks`. `host` is its number in the world.
+  SimGuest(World& world, unsigned host, std::span<std::byte> memory, unsigned blocks, std::uint64_t seed,
+           RunState state);
   ~SimGuest() override;
 
   std::string machine_name() const override { return "simulated"; }
@@ -39,8 +42,6 @@ class SimGuest final : public Guest {
   /// Its vCPU has done what it had to do; nobody waits for a page any more.
   void wait_for_vcpu();
   unsigned host() const { return host_; }
-  /// The guest wrote there since it runs on this host, so the other side's page is an older one.
-  bool wrote(std::uint64_t page) const { return written_[page]; }
   /// The number of the first page that differs although nobody wrote it here, or -1.
   std::int64_t first_difference(const SimGuest& source) const;
 
@@ -58,6 +59,8 @@ class SimGuest final : public Guest {
   void begin_epoch();
   void write_in_a_pass();
   void fill(std::uint64_t page);
+  void mark(std::uint64_t page);
+  std::byte* at(std::uint64_t page) const { return memory_ + page * page_size; }
   void run_vcpu(const std::stop_token& stop);
 
   World& world_;
@@ -67,10 +70,12 @@ class SimGuest final : public Guest {
   bool dead_ = false;
   std::atomic<bool> runs_{false};
   std::mt19937_64 random_;
-  memory::GuestRam memory_;
-  std::vector<RamBlock> blocks_;
+  std::byte* const memory_;
+  const std::uint64_t pages_;
+  std::vector<RamBlock> blocks_;  ///< one behind the other in the memory
   std::vector<std::unique_ptr<DeviceSection>> sections_;
-  std::array<std::atomic<bool>, 256> written_{};
+  /// The guest wrote there since it runs on this host, so the other side's page is an older one.
+  std::array<std::atomic<bool>, HostMemory::most_pages> written_{};
   std::jthread vcpu_;
 };
 

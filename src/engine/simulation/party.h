@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include <godwit/migration.h>
@@ -10,10 +9,12 @@
 #include "engine/dirty_limiter.h"
 #include "engine/incoming/incoming_migration.h"
 #include "engine/outgoing/outgoing_migration.h"
+#include "engine/security.h"
 #include "engine/settings.h"
 #include "engine/simulation/clock.h"
+#include "engine/simulation/credentials.h"
 #include "engine/simulation/guest.h"
-#include "engine/simulation/wire.h"
+#include "engine/simulation/network.h"
 #include "engine/simulation/world.h"
 #include "engine/status_machine.h"
 
@@ -25,9 +26,10 @@ inline bool is_final(Status status) {
 
 class Party final : public MigrationObserver {
  public:
-  Party(World& world, const Plan& plan, unsigned host, std::span<const Move> moves, RunState state)
-      : guest(world, host, plan.pages, plan.seed * 8 + host, state),
-        status(moves, [this](Status next) { moved(next); }),
+  Party(World& world, const Plan& plan, unsigned host, std::span<std::byte> memory,
+        std::span<const Move> moves, RunState state)
+      : guest(world, host, memory, plan.blocks, plan.seed * 8 + host, state),
+        status(moves, [&world](Status) { world.changed(); }),
         world_(world) {
     Capabilities capabilities;
     capabilities.set(Capability::events, true);
@@ -35,10 +37,16 @@ class Party final : public MigrationObserver {
     capabilities.set(Capability::postcopy_ram, plan.mode == Mode::postcopy);
     capabilities.set(Capability::pause_before_switchover, plan.pause_before_switchover);
     capabilities.set(Capability::xbzrle, plan.xbzrle);
+    capabilities.set(Capability::multifd, plan.multifd_channels > 0);
+    capabilities.set(Capability::postcopy_preempt, plan.preempt);
     settings.set(capabilities);
     schema::MigrateSetParameters parameters;
     parameters.downtime_limit = 0;  // converged is when nothing is left
     parameters.max_bandwidth = 0;
+    if (plan.multifd_channels > 0) parameters.multifd_channels = plan.multifd_channels;
+    if (plan.tls)
+      parameters.tls_creds = schema::StrOrNull{state == RunState::inmigrate ? "server" : "client"};
+    options.tls = &anonymous_credentials();
     static_cast<void>(settings.change(parameters));
   }
 
@@ -46,24 +54,22 @@ class Party final : public MigrationObserver {
   void on_pass(std::int64_t) override {}
   void on_incoming_failed(const Error&) override { world_.changed(); }
 
-  void send(std::unique_ptr<channel::Channel> channel) {
-    auto address = channel::parse_address("unix:/simulated", channel::Direction::outgoing);
+  /// Moves the guest to whoever is behind the network.
+  void send(Network& network) {
     status.to({Status::none, Status::completed, Status::failed, Status::cancelled}, Status::setup);
     outgoing.reset();
-    outgoing = std::make_unique<OutgoingMigration>(
-        OutgoingContext{guest, *this, clock, settings, status, options, dirty_limiter},
-        Target{.address = *std::move(address), .channel = std::move(channel)});
+    OutgoingContext context{guest, *this, clock, settings, status, options, dirty_limiter};
+    context.connect = [&network](const auto&, const auto&) { return network.connect(); };
+    outgoing = std::make_unique<OutgoingMigration>(std::move(context), Target{.address = address()});
   }
-  void resume(std::unique_ptr<channel::Channel> channel) {
-    auto address = channel::parse_address("unix:/simulated", channel::Direction::outgoing);
-    outgoing->resume(Target{.address = *std::move(address), .channel = std::move(channel)});
-  }
-  void listen(std::unique_ptr<channel::Channel> first) {
-    auto made = std::make_unique<SimListener>();
-    listener = made.get();
-    listener->put(std::move(first));
-    incoming = std::make_unique<IncomingMigration>(
-        IncomingContext{guest, *this, clock, settings, status, options}, std::move(made));
+  void resume() { outgoing->resume(Target{.address = address()}); }
+  void listen(bool looks) {
+    door = std::make_shared<Door>();
+    std::unique_ptr<channel::Listener> listener = std::make_unique<SimListener>(door);
+    if (looks) listener = secure(std::move(listener), settings, options.tls, patience);
+    IncomingContext context{guest, *this, clock, settings, status, options};
+    context.arrival_patience = patience;
+    incoming = std::make_unique<IncomingMigration>(context, std::move(listener));
   }
   /// Its engine ends, as when the process does.
   void end() {
@@ -77,16 +83,8 @@ class Party final : public MigrationObserver {
     guest.wait_for_vcpu();
   }
 
-  /// How often it has come to postcopy-paused.
-  unsigned pauses() const {
-    std::lock_guard lock(mutex_);
-    return pauses_;
-  }
-  void forget_pauses() {
-    std::lock_guard lock(mutex_);
-    pauses_ = 0;
-  }
-
+  /// With a source that does not open its connections, or shows nothing: in real time.
+  std::chrono::milliseconds patience{10'000};
   SimClock clock;
   Settings settings;
   MigrationOptions options;
@@ -96,20 +94,14 @@ class Party final : public MigrationObserver {
   bool dead = false;
   std::unique_ptr<OutgoingMigration> outgoing;
   std::unique_ptr<IncomingMigration> incoming;
-  SimListener* listener = nullptr;  ///< of `incoming`
+  std::shared_ptr<Door> door;  ///< of `incoming`
 
  private:
-  void moved(Status next) {
-    {
-      std::lock_guard lock(mutex_);
-      if (next == Status::postcopy_paused) ++pauses_;
-    }
-    world_.changed();
+  static channel::Address address() {
+    return *channel::parse_address("unix:/simulated", channel::Direction::outgoing);
   }
 
   World& world_;
-  mutable std::mutex mutex_;
-  unsigned pauses_ = 0;
 };
 
 }  // namespace godwit::engine::simulation

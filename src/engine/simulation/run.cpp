@@ -16,18 +16,37 @@ constexpr auto kHangs = 30s;
 /// When one side is at rest the other one hears of it at once, or its system gives the connection up.
 constexpr auto kGiveUp = 300ms;
 
+/// Longer than a side in postcopy waits for a sign of the other one.
+constexpr auto kPostcopyTimeout = 15s;
+/// After the last fault of the plan the second time works, if any does.
+constexpr unsigned kMostResumed = 20;
+/// Of the first destination with a source that has gone away.
+constexpr auto kPatience = 300ms;
+
+constexpr std::string_view kEnded[] = {"cancelled",
+                                       "failed, runs at the source",
+                                       "completed",
+                                       "runs at the destination without a source",
+                                       "lost with the source",
+                                       "lost with the destination",
+                                       "stands at the source, for the operator to decide"};
+static_assert(std::size(kEnded) == static_cast<std::size_t>(Ended::count));
+
 struct Hang {};
 
 class Run {
  public:
-  explicit Run(const Plan& plan)
+  Run(const Plan& plan, HostMemory& memory)
       : plan_(plan),
-        source_(std::make_unique<Party>(world_, plan_, 1u, outgoing_moves(), RunState::paused)),
+        memory_(memory),
+        source_(std::make_unique<Party>(world_, plan_, 1u, memory_.of(1, plan_.pages), outgoing_moves(),
+                                        RunState::paused)),
         destination_(new_destination(2)) {
     source_->guest.passes = plan_.passes;
     source_->guest.writes_always = plan_.mode == Mode::postcopy;
     if (plan_.state_does_not_load) source_->guest.device.mode = 9;
     destination_->guest.does_not_start = plan_.guest_does_not_start;
+    destination_->patience = kPatience;
     source_->guest.boot(false);
     if (!plan_.starts_stopped) expect(source_->guest.set_run_state(RunState::running).has_value(), "boots");
   }
@@ -50,46 +69,45 @@ class Run {
                                   schema::to_string(source_->status.status()),
                                   schema::to_string(destination_->status.status())));
     }
-    outcome.happened = happened_;
+    outcome.happened = network_.happened();
     // Bytes that come twice make another stream, which may be a good one: no socket does that, and only TLS
     // notices. Such a run has to come to its end.
-    const bool falsified = happened_[static_cast<std::size_t>(Fault::duplicate)] > 0;
+    const bool falsified = !plan_.tls && outcome.happened[static_cast<std::size_t>(Fault::duplicate)] > 0;
     if (!falsified || outcome.hangs) outcome.violations = world_.violations();
     return outcome;
   }
 
  private:
   std::unique_ptr<Party> new_destination(unsigned host) {
-    auto party = std::make_unique<Party>(world_, plan_, host, incoming_moves(), RunState::inmigrate);
+    const auto memory =
+        plan_.preallocated ? memory_.zeroed(host, plan_.pages) : memory_.untouched(host, plan_.pages);
+    auto party = std::make_unique<Party>(world_, plan_, host, memory, incoming_moves(), RunState::inmigrate);
     party->guest.lazy = plan_.mode == Mode::postcopy;
     party->guest.touches = plan_.touches;
     return party;
   }
 
-  Wire::Ends new_wire() {
-    std::vector<Trigger> triggers;
-    if (connections_ < plan_.connections.size()) triggers = plan_.connections[connections_];
-    ++connections_;
-    auto ends = Wire::make(world_, {&source_->clock, &destination_->clock}, std::move(triggers));
-    wire_ = ends.wire;
-    return ends;
+  std::vector<Trigger> next_faults() {
+    return attempt_ < plan_.attempts.size() ? plan_.attempts[attempt_++] : std::vector<Trigger>{};
   }
 
+  void begin_network() {
+    network_.begin(next_faults(), destination_->door, {&source_->clock, &destination_->clock});
+  }
+
+  /// The destination listens already if it is the one that nothing came to.
   void begin() {
-    auto ends = new_wire();
-    round_ = 0;
     static_cast<void>(world_.take_stuck());  // of an attempt before
-    source_->forget_pauses();
-    destination_->listen(std::move(ends.destination));
-    source_->send(std::move(ends.source));
+    if (!destination_->incoming) destination_->listen(plan_.looked_at);
+    begin_network();
+    source_->send(network_);
     if (plan_.mode == Mode::postcopy) source_->outgoing->start_postcopy();
   }
 
   void connect_again() {
-    auto ends = new_wire();
-    ++round_;
-    destination_->listener->put(std::move(ends.destination));
-    source_->resume(std::move(ends.source));
+    if (++resumed_ > kMostResumed) throw Hang{};
+    begin_network();
+    source_->resume();
   }
 
   /// Until both sides are at rest. True: both are paused, and can go on.
@@ -102,27 +120,37 @@ class Run {
         world_.done();
       }
       if (source_->status.status() == Status::pre_switchover) source_->outgoing->proceed();
-      const bool source_rests = rests(*source_);
-      const bool destination_rests = rests(*destination_);
+      const bool source_rests = source_is_at_rest();
+      const bool destination_rests = destination_is_at_rest(source_rests);
       if (source_rests && destination_rests) break;
       if (world_.take_stuck()) end_silence(silences++);
-      if ((source_rests || destination_rests) && wire_->is_silent()) wire_->cut(true);
-      if (!world_.wait(kGiveUp) && (source_rests || destination_rests)) wire_->cut(true);
+      if ((source_rests || destination_rests) && network_.is_silent()) network_.cut(true);
+      if (!world_.wait(kGiveUp)) {
+        if (source_rests || destination_rests) network_.cut(true);
+        // Threads that wait for a descriptor alone do not move the clocks.
+        for (SimClock* clock : {&source_->clock, &destination_->clock}) clock->advance(kPostcopyTimeout);
+      }
       if (std::chrono::steady_clock::now() > deadline) throw Hang{};
     }
-    for (std::size_t fault = 0; fault < happened_.size(); ++fault)
-      happened_[fault] += wire_->happened()[fault];
     if (source_->outgoing && is_final(source_->status.status())) source_->outgoing->wait_until_done();
     return !source_->dead && !destination_->dead && is_paused(*source_) && is_paused(*destination_);
   }
 
   static bool is_paused(const Party& party) { return party.status.status() == Status::postcopy_paused; }
+  bool source_is_at_rest() const {
+    return source_->dead || is_final(source_->status.status()) ||
+           (is_paused(*source_) && network_.is_left_by(Side::source));
+  }
   /// A destination that was paused as soon as it had the package may still be about to run the guest, or to
-  /// refuse it.
-  bool rests(const Party& party) const {
-    if (party.dead || is_final(party.status.status())) return true;
-    if (party.status.status() == Status::cancelling) return false;  // it was paused, and is about to end
-    return party.pauses() > round_ && (&party == source_.get() || world_.has_run(party.guest.host()));
+  /// refuse it. One that nothing has come to waits for another source.
+  bool destination_is_at_rest(bool source_rests) const {
+    if (destination_->dead || is_final(destination_->status.status())) return true;
+    if (!is_paused(*destination_))
+      return destination_->status.status() == Status::none && source_rests &&
+             network_.is_left_by(Side::destination);
+    // The channels of multifd have nothing to bring any more, and are kept to the end.
+    return world_.has_run(destination_->guest.host()) &&
+           network_.is_left_by(Side::destination, plan_.multifd_channels > 0 ? 1 : plan_.connections());
   }
 
   void perform(Fault fault) {
@@ -148,24 +176,24 @@ class Run {
   void crash(Party& party) {
     party.dead = true;
     party.guest.die();
-    wire_->cut(plan_.seed % 2 == 0);
+    network_.cut(plan_.seed % 2 == 0);
   }
 
   void end_silence(unsigned before) {
-    switch (before == 0 ? wire_->ending() : Ending::give_up) {
+    switch (before == 0 ? network_.ending() : Ending::give_up) {
       case Ending::release:
         break;
       case Ending::cancel:
-        perform(Fault::cancel);
-        return wire_->release();  // a cancelled source ends by itself
+        if (!source_->outgoing->cancel()) return network_.cut(true);  // refused in postcopy
+        return network_.release();                                    // a cancelled source ends by itself
       case Ending::pause:
         perform(Fault::pause_source);  // in precopy there is nothing to pause
         break;
       default:
-        return wire_->cut(true);
+        return network_.cut(true);
     }
-    wire_->release();
-    if (wire_->is_silent()) wire_->cut(true);
+    network_.release();
+    if (network_.is_silent()) network_.cut(true);
   }
 
   // ---- what must hold
@@ -225,21 +253,22 @@ class Run {
     expect(destination_->guest.device.register_value == 0x1234, "the device's state is the same");
   }
 
-  std::string where() const {
+  Ended where() const {
     const bool source_has = !source_->dead && runs(*source_);
-    if (!source_->dead && source_->status.status() == Status::cancelled) return "cancelled";
-    if (source_has) return "failed, runs at the source";
-    if (!destination_->dead && destination_->status.status() == Status::completed) return "completed";
-    if (!destination_->dead && runs(*destination_)) return "runs at the destination without a source";
-    if (source_->dead && !is_at_destination()) return "lost with the source";
-    if (is_at_destination()) return "lost with the destination";
-    return "stands at the source, for the operator to decide";
+    if (!source_->dead && source_->status.status() == Status::cancelled) return Ended::cancelled;
+    if (source_has) return Ended::failed;
+    if (!destination_->dead && destination_->status.status() == Status::completed) return Ended::completed;
+    if (!destination_->dead && runs(*destination_)) return Ended::without_source;
+    if (source_->dead && !is_at_destination()) return Ended::lost_with_source;
+    if (is_at_destination()) return Ended::lost_with_destination;
+    return Ended::undecided;
   }
 
   /// Whoever knows that the destination never ran the guest can move it elsewhere, whatever went wrong.
   void retry() {
     if (source_->dead || is_at_destination()) return;
-    destination_->end();
+    const bool to_the_same = !destination_->dead && destination_->status.status() == Status::none;
+    if (!to_the_same) destination_->end();
     if (is_paused(*source_)) {
       const bool cancelled = source_->outgoing->cancel().has_value();
       expect(cancelled, "a source that is paused can be given up");
@@ -250,8 +279,9 @@ class Run {
     if (source_->guest.run_state() != RunState::running)
       expect(source_->guest.set_run_state(RunState::running).has_value(), "the operator lets the guest run");
     source_->guest.device.mode = 1;
-    connections_ = plan_.connections.size();  // no more faults
-    destination_ = new_destination(3);
+    attempt_ = plan_.attempts.size();  // no more faults
+    if (!to_the_same) destination_ = new_destination(3);
+    destination_->guest.does_not_start = false;
     begin();
     while (migrate_on()) connect_again();
     expect(
@@ -265,19 +295,23 @@ class Run {
   }
 
   const Plan plan_;
+  HostMemory& memory_;
   World world_;
+  Network network_{world_};
   std::unique_ptr<Party> source_;
   std::unique_ptr<Party> destination_;
-  std::shared_ptr<Wire> wire_;
-  std::size_t connections_ = 0;
-  unsigned round_ = 0;
-  std::array<unsigned, static_cast<std::size_t>(Fault::count)> happened_{};
+  std::size_t attempt_ = 0;
+  unsigned resumed_ = 0;
 };
 
 }  // namespace
 
-Outcome simulate(const Plan& plan) {
-  auto run = std::make_unique<Run>(plan);
+std::string_view to_string(Ended ended) {
+  return kEnded[static_cast<std::size_t>(ended)];
+}
+
+Outcome simulate(const Plan& plan, HostMemory& memory) {
+  auto run = std::make_unique<Run>(plan, memory);
   Outcome outcome = run->go();
   if (outcome.hangs) static_cast<void>(run.release());  // its threads still use it
   return outcome;

@@ -53,6 +53,7 @@ class WireEnd final : public channel::Channel {
     shut_ = true;
     inner_.reset();
     wire_->changed_.notify_all();
+    wire_->world_.changed();
   }
 
   using Channel::read;
@@ -61,7 +62,7 @@ class WireEnd final : public channel::Channel {
   Result<> write(std::span<const iovec> parts) override {
     std::unique_lock lock(wire_->mutex_);
     if (shut_) return was_shut_down();
-    if (wire_->broken_) return broken("write to");
+    if (out().broken) return broken("write to");
     const Trigger* trigger = wire_->next_trigger(side_);
     if (!trigger) {
       if (out().flow == Wire::Flow::silent) return {};
@@ -84,7 +85,7 @@ class WireEnd final : public channel::Channel {
     }
     GODWIT_TRY(happen(*trigger, first, rest.empty(), lock));
     if (shut_) return rest.empty() ? Result<>{} : was_shut_down();
-    if (wire_->broken_) return rest.empty() ? Result<>{} : broken("write to");
+    if (out().broken) return rest.empty() ? Result<>{} : broken("write to");
     if (out().flow == Wire::Flow::silent || rest.empty()) return {};
     lock.unlock();
     return inner_->write(std::span<const std::byte>(rest));
@@ -95,7 +96,7 @@ class WireEnd final : public channel::Channel {
       {
         std::lock_guard lock(wire_->mutex_);
         if (shut_) return was_shut_down();
-        if (wire_->broken_ && wire_->lost_) return broken("read from");
+        if (out().broken && wire_->lost_) return broken("read from");
       }
       pollfd entry{socket_, POLLIN, 0};
       const int ready = ::poll(&entry, 1, wire_->triggers_.empty() ? kStuckWithoutFaultsMs : kStuckMs);
@@ -107,11 +108,11 @@ class WireEnd final : public channel::Channel {
       if (got && *got > 0) return got;
       std::unique_lock lock(wire_->mutex_);
       if (shut_) return was_shut_down();
-      if (wire_->broken_) return broken("read from");
+      if (out().broken) return broken("read from");
       if (in().flow == Wire::Flow::moves || in().ends) return got;
       if (patience_.count() > 0) return timed_out();
       wire_->world_.stuck();
-      wire_->changed_.wait(lock, [this] { return shut_ || wire_->broken_; });
+      wire_->changed_.wait(lock, [this] { return shut_ || out().broken; });
     }
   }
 
@@ -133,7 +134,7 @@ class WireEnd final : public channel::Channel {
     {
       std::lock_guard lock(wire_->mutex_);
       if (shut_) return was_shut_down();
-      if (wire_->broken_) return std::unexpected(broken("read from"));
+      if (out().broken) return std::unexpected(broken("read from"));
       // Nothing can come: the time is over.
       if (out().flow != Wire::Flow::moves || in().flow != Wire::Flow::moves) return false;
     }
@@ -171,7 +172,7 @@ class WireEnd final : public channel::Channel {
         out().flow = Wire::Flow::stalled;
         wire_->world_.stuck();
         wire_->changed_.wait(lock,
-                             [this] { return out().flow != Wire::Flow::stalled || shut_ || wire_->broken_; });
+                             [this] { return out().flow != Wire::Flow::stalled || shut_ || out().broken; });
         return {};
       }
       case Fault::truncate:
@@ -182,6 +183,12 @@ class WireEnd final : public channel::Channel {
         wire_->silence(0);
         wire_->silence(1);
         return {};
+      case Fault::half_open:
+        wire_->silence(0);
+        wire_->silence(1);
+        out().broken = wire_->lost_ = true;
+        wire_->changed_.notify_all();
+        return all ? Result<>{} : broken("write to");
       case Fault::duplicate: {
         const auto again = sent.last(std::min<std::size_t>(sent.size(), 64));
         if (out().flow != Wire::Flow::moves || again.empty()) return {};
@@ -230,7 +237,7 @@ void Wire::cut(bool losing) {
 }
 
 void Wire::cut_locked(bool losing) {
-  broken_ = true;
+  for (Direction& direction : directions_) direction.broken = true;
   lost_ = lost_ || losing;
   for (const int socket : sockets_)
     if (socket >= 0) ::shutdown(socket, SHUT_RDWR);
@@ -260,25 +267,14 @@ Ending Wire::ending() const {
   return ending_;
 }
 
-Result<std::unique_ptr<channel::Channel>> SimListener::accept() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
-  if (closed_) return fail("The listener was closed");
-  auto channel = std::move(waiting_.front());
-  waiting_.pop_front();
-  return channel;
+bool Wire::is_closed(Side side) const {
+  std::lock_guard lock(mutex_);
+  return sockets_[static_cast<std::size_t>(side)] < 0;
 }
 
-void SimListener::close() noexcept {
+void Wire::count(FaultCounts& counts) const {
   std::lock_guard lock(mutex_);
-  closed_ = true;
-  changed_.notify_all();
-}
-
-void SimListener::put(std::unique_ptr<channel::Channel> channel) {
-  std::lock_guard lock(mutex_);
-  waiting_.push_back(std::move(channel));
-  changed_.notify_all();
+  for (std::size_t fault = 0; fault < counts.size(); ++fault) counts[fault] += happened_[fault];
 }
 
 }  // namespace godwit::engine::simulation

@@ -5,19 +5,19 @@
 
 #include <array>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "channel/channel.h"
-#include "channel/listener.h"
 #include "channel/socket_channel.h"
 #include "engine/simulation/clock.h"
 #include "engine/simulation/fault_plan.h"
 #include "engine/simulation/world.h"
 
 namespace godwit::engine::simulation {
+
+using FaultCounts = std::array<unsigned, static_cast<std::size_t>(Fault::count)>;
 
 class Wire : public std::enable_shared_from_this<Wire> {
  public:
@@ -35,8 +35,10 @@ class Wire : public std::enable_shared_from_this<Wire> {
   void release();
   /// Any thread: something on it does not move.
   bool is_silent() const;
-  /// How often each fault came to pass.
-  const std::array<unsigned, static_cast<std::size_t>(Fault::count)>& happened() const { return happened_; }
+  /// Any thread: this side's end is gone.
+  bool is_closed(Side side) const;
+  /// Any thread: adds how often each fault came to pass.
+  void count(FaultCounts& counts) const;
   /// How the last silence is to end.
   Ending ending() const;
 
@@ -46,7 +48,8 @@ class Wire : public std::enable_shared_from_this<Wire> {
   struct Direction {
     unsigned writes = 0;
     Flow flow = Flow::moves;
-    bool ends = false;  ///< the reader sees an end
+    bool ends = false;    ///< the reader sees an end
+    bool broken = false;  ///< the writer's connection, both ways
   };
 
   Wire(World& world, std::array<SimClock*, 2> clocks, std::vector<Trigger> triggers)
@@ -61,28 +64,10 @@ class Wire : public std::enable_shared_from_this<Wire> {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::array<Direction, 2> directions_;  ///< [i]: written by end i
-  std::array<int, 2> sockets_{-1, -1};
-  bool broken_ = false;
-  bool lost_ = false;
+  std::array<int, 2> sockets_{-1, -1};   ///< -1: closed
+  bool lost_ = false;                    ///< what was on its way when it broke
   Ending ending_ = Ending::give_up;
-  std::array<unsigned, static_cast<std::size_t>(Fault::count)> happened_{};
-};
-
-/// Gives out the channels that the driver puts in.
-class SimListener final : public channel::Listener {
- public:
-  ~SimListener() override { close(); }
-  Result<std::unique_ptr<channel::Channel>> accept() override;
-  void close() noexcept override;
-  std::vector<channel::ListeningAddress> addresses() const override { return {}; }
-  bool multi_channel() const override { return true; }
-  void put(std::unique_ptr<channel::Channel> channel);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::unique_ptr<channel::Channel>> waiting_;
-  bool closed_ = false;
+  FaultCounts happened_{};
 };
 
 }  // namespace godwit::engine::simulation
