@@ -320,7 +320,7 @@ TEST_F(LyingSource, OfAnotherGuestCannotResume) {
   }
   EXPECT_THAT(log.text(), HasSubstr("not from the source of this guest"));
   EXPECT_THAT(log.text(), HasSubstr("RAM block 'other', which does not exist here"));
-  EXPECT_THAT(log.text(), HasSubstr("pages before it has resumed"));
+  EXPECT_THAT(log.text(), HasSubstr("before it has resumed"));
 }
 
 TEST_F(LyingSource, OfAnotherGuestHasNoUrgentConnectionEither) {

@@ -55,6 +55,7 @@ class MonitorExhaustionTest : public testing::MonitorTest, public ::testing::Wit
 
 TEST_P(MonitorExhaustionTest, OfAnyAllocationCostsOneClientAtMost) {
   const std::string address = serve("q");
+  Client::ready(address);  // from here on it listens
   const auto end = std::chrono::steady_clock::now() + kMostPerWalk;
   std::uint64_t n = 1;
   while (attempt(address, n)) {
