@@ -45,7 +45,6 @@ enum class Probe : std::uint8_t {
   urgent_connection_lost,       ///< postcopy-preempt: the one for pages that are waited for
   channel_lost_at_destination,  ///< multifd: before the guest runs
   channel_lost_in_postcopy,     ///< multifd: afterwards, where it does no harm
-  second_connection_missing,    ///< postcopy-preempt: the source has gone before it opened it
   count
 };
 
@@ -80,8 +79,7 @@ inline constexpr std::string_view probe_names[] = {"eof_not_written",
                                                    "asked_again",
                                                    "urgent_connection_lost",
                                                    "channel_lost_at_destination",
-                                                   "channel_lost_in_postcopy",
-                                                   "second_connection_missing"};
+                                                   "channel_lost_in_postcopy"};
 static_assert(std::size(probe_names) == static_cast<std::size_t>(Probe::count));
 
 inline std::array<std::atomic<std::uint64_t>, static_cast<std::size_t>(Probe::count)> probe_hits{};

@@ -53,7 +53,8 @@ bool is_refused() {
 void* allocate(std::size_t size, std::size_t alignment) noexcept {
   if (is_refused()) return nullptr;
   if (alignment <= alignof(std::max_align_t)) return std::malloc(std::max<std::size_t>(size, 1));
-  return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  void* memory = nullptr;
+  return ::posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
@@ -142,6 +143,11 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
+}
+
+/// Asio's own allocations go here.
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  return allocate(size, alignment);
 }
 
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*),

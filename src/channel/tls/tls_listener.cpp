@@ -40,7 +40,9 @@ class TlsListener final : public Listener {
   ~TlsListener() override {
     close();
     accepting_.join();
-    handshakes_.clear();  // joins
+    // Each may still look at the others: none goes before all have ended.
+    for (Handshake& each : handshakes_)
+      if (each.thread.joinable()) each.thread.join();
   }
 
   Result<std::unique_ptr<Channel>> accept() override {

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "channel/channel_input.h"
-#include "engine/incoming/arrival_watch.h"
 #include "engine/incoming/start_guest.h"
 #include "engine/incoming/stream_loader.h"
 #include "engine/probes.h"
@@ -63,17 +62,9 @@ Result<> IncomingMigration::accept_all() {
   if (mapped) GODWIT_TRY(open_mapped(**channel));
   channel_.put(*std::move(channel), ending_);
   if (!context_.settings.has(Capability::postcopy_preempt)) return {};
-  return accept_urgent();
-}
-
-/// A source that goes away before it has opened its second connection would be waited for without end, and
-/// the next one's first connection would be taken for it.
-Result<> IncomingMigration::accept_urgent() {
-  ArrivalWatch watch(*channel_.get(), context_.arrival_patience, [this] { listener_.close(); });
-  auto urgent = listener_.accept();
-  if (const auto given_up = watch.stop()) return fail(*given_up);
-  if (!urgent) return fail(std::move(urgent).error());
-  urgent_channel_.put(*std::move(urgent), ending_);
+  // The listener lets both in or none.
+  GODWIT_ASSIGN(auto urgent, listener_.accept());
+  urgent_channel_.put(std::move(urgent), ending_);
   return {};
 }
 

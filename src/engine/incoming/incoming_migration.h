@@ -49,7 +49,6 @@ class IncomingMigration {
  private:
   void run();
   Result<> accept_all();
-  Result<> accept_urgent();
   void turn_others_away();
   Result<> accept_multifd(std::unique_ptr<channel::Channel> first);
   Result<> open_mapped(const channel::Channel& channel);
