@@ -22,7 +22,8 @@ class Postcopy(unittest.TestCase):
     def move(self, source_program, destination_program, kind="ram", cuts=0, capabilities=(), side=0,
              tls=False):
         with Move(self.directory, source_program, destination_program, kind, capabilities=capabilities, tls=tls) as move:
-            move.start(postcopy_bandwidth=MIB if cuts else 4 * MIB)
+            # With cuts the background has to outlast what is done between them.
+            move.start(postcopy_bandwidth=MIB // 4 if cuts else 4 * MIB)
             move.destination.qmp.wait("RESUME")
             move.check_some()
             move.write_some()
