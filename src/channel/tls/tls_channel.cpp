@@ -82,9 +82,10 @@ class TlsChannel final : public Channel {
 
   Result<> finish_writing() override {
     session_->close_sending();
-    // Everything else was written before. A peer that has closed its end needs no goodbye, and a connection
-    // that is broken shows to who waits for the peer.
-    static_cast<void>(flush_plain());
+    // Everything else was written before. A peer that was done first and has closed its end needs no goodbye,
+    // but one that refuses us has said so, and a connection that is broken shows to who waits for the peer.
+    if (!flush_plain())
+      if (auto refused = refusal()) return fail(*std::move(refused));
     return transport_->finish_writing();
   }
 
@@ -157,16 +158,18 @@ class TlsChannel final : public Channel {
 
   Result<> flush() {
     auto sent = flush_plain();
-    return sent ? sent : explain(std::move(sent).error());
+    if (sent) return sent;
+    auto refused = refusal();
+    return fail(refused ? *std::move(refused) : std::move(sent).error());
   }
 
-  /// A destination that refuses the source says why by an alert, which waits to be read when the write fails.
-  Result<> explain(Error error) {
-    if (is_read_.load(std::memory_order_relaxed)) return fail(std::move(error));
+  /// A destination that refuses the source says why by an alert, which waits to be read when a write fails.
+  std::optional<Error> refusal() {
+    if (is_read_.load(std::memory_order_relaxed)) return std::nullopt;
     std::array<std::byte, 1024> dropped;
-    if (auto got = read(dropped); !got && got.error().what().find("the peer refuses") != std::string::npos)
-      return fail(std::move(got).error());
-    return fail(std::move(error));
+    auto got = read(dropped);
+    if (got || got.error().what().find("the peer refuses") == std::string::npos) return std::nullopt;
+    return std::move(got).error();
   }
 
   /// Fills clear_, which is empty. False: the stream has ended, or, unless it may `wait`, nothing is here.

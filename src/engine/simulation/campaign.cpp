@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -173,7 +175,7 @@ bool run_campaign(const CampaignOptions& options) {
   std::vector<pid_t> workers;
   for (unsigned number = 0; number < jobs; ++number) {
     const pid_t worker = ::fork();
-    if (worker < 0) throw std::bad_alloc();
+    if (worker < 0) throw std::system_error(errno, std::generic_category(), "cannot start a worker");
     if (worker == 0) {
       processors.use_one(number);
       Worker(tally, options.first + options.runs, number, processors).work();
