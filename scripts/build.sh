@@ -10,6 +10,8 @@ preset=${1:?usage: scripts/build.sh PRESET [TARGET...]}
 shift
 targets=()
 [ $# = 0 ] || targets=(--target "$@")
+# As in ./test: another clone of the same sources finds what this one compiled.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 mkdir -p "$root/build"
 log=$root/build/$preset.log
 : > "$log"
