@@ -1,6 +1,9 @@
 #include "wire/stream_kind.h"
 
+#include <algorithm>
+
 #include "base/fail.h"
+#include "wire/command.h"
 #include "wire/header.h"
 #include "wire/multifd.h"
 #include "wire/ram.h"
@@ -43,12 +46,13 @@ Result<StreamKind> urgent_or_colo(Input& in) {
 /// Both begin with a command. Between two Godwits the urgent channel has one PING in front of its pages, and
 /// a page record begins with a zero byte.
 StreamKind recovery_or_urgent(Input& in) {
-  constexpr std::uint16_t ping = 2;
-  constexpr std::size_t ping_size = 1 + 2 + 2 + 4;
-  const auto head = in.need(3);
-  if (!head || be_at(*head, 1, 2) != ping) return StreamKind::recovery;
-  const auto more = in.need(ping_size + 1);
-  return more && (*more)[ping_size] == std::byte{0} ? StreamKind::urgent : StreamKind::recovery;
+  Output ping;
+  encode_command(ping, Ping{});
+  const auto head = ping.data().first(ping.size() - sizeof(Ping::value));
+  const auto begin = in.need(head.size());
+  if (!begin || !std::ranges::equal(*begin, head)) return StreamKind::recovery;
+  const auto more = in.need(ping.size() + 1);
+  return more && (*more)[ping.size()] == std::byte{0} ? StreamKind::urgent : StreamKind::recovery;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/guest_run_state.h"
 #include "engine/outgoing/postcopy_phase.h"
 #include "engine/outgoing/precopy_phase.h"
 #include "engine/outgoing/setup_phase.h"
@@ -154,8 +155,7 @@ void OutgoingMigration::give_guest_back() {
 }
 
 void OutgoingMigration::set_run_state(RunState state) {
-  auto set =
-      or_exhausted([&] { return with_reserve([&] { return session_.context.guest.set_run_state(state); }); });
+  auto set = engine::set_run_state(session_.context.guest, state);
   if (!set) log::error("after the migration: {}", set.error().explain());
 }
 
