@@ -53,6 +53,13 @@ class Channel {
     return read(std::span(&part, 1));
   }
 
+  /// What is there, without waiting. 0 where that is nothing, the end or an error, and where the transport
+  /// cannot say: read() tells.
+  virtual std::size_t read_what_is_there(std::span<std::byte> into) {
+    (void)into;
+    return 0;
+  }
+
   /// Ends both directions for good: blocked and later calls fail. Bytes written before may still arrive.
   virtual void shutdown() noexcept = 0;
 

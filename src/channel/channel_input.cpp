@@ -34,6 +34,15 @@ Result<> ChannelInput::fill(std::size_t count) {
   return {};
 }
 
+bool ChannelInput::fetch() {
+  if (has_bytes()) return true;
+  const std::size_t got = channel_.read_what_is_there({window_.get(), std::min(capacity_, most_per_read_)});
+  at_ = window_.get();
+  end_ = at_ + got;
+  window_end_offset_ += got;
+  return got != 0;
+}
+
 Result<std::size_t> ChannelInput::read_past_window(std::span<std::byte> into) {
   assert(at_ == end_ && !into.empty());
   const iovec parts[] = {{into.data(), into.size()}, {window_.get(), capacity_}};

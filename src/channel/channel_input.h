@@ -32,6 +32,9 @@ class ChannelInput final : public Input {
   Channel& channel() const { return channel_; }
   /// Something can be decoded, at least its start, before the channel has to be asked again.
   bool has_bytes() const { return at_ != end_ || channel_.has_unread(); }
+  /// The same, having fetched what is there. For who expects something now: one system call where poll() and
+  /// read() take two.
+  bool fetch();
   /// How many system calls were made: what a benchmark and a test want to know.
   std::uint64_t reads() const { return reads_; }
 

@@ -135,6 +135,12 @@ Result<std::size_t> SocketChannel::read(std::span<const iovec> parts) {
   }
 }
 
+std::size_t SocketChannel::read_what_is_there(std::span<std::byte> into) {
+  if (shut_down_.load(std::memory_order_relaxed)) return 0;
+  const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+  return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
 Result<> SocketChannel::write_zero_copy(std::span<const iovec> parts) {
   if (shut_down_.load(std::memory_order_relaxed)) return write_failed(EPIPE);
   if (!zero_copy_) zero_copy_.emplace(socket_.get(), shut_down_);

@@ -27,6 +27,7 @@ class SocketChannel final : public Channel {
   using Channel::write;
   Result<> write(std::span<const iovec> parts) override;
   Result<std::size_t> read(std::span<const iovec> parts) override;
+  std::size_t read_what_is_there(std::span<std::byte> into) override;
   Result<> write_zero_copy(std::span<const iovec> parts) override;
   Result<bool> finish_zero_copy() override;
   void shutdown() noexcept override;

@@ -28,15 +28,18 @@ Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline) {
   }
 }
 
-Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline) {
-  const auto awake_until = std::chrono::steady_clock::now() + awake;
-  for (;;) {
+Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline,
+                        const std::function<bool()>& fetch) {
+  const auto sleep_at = std::chrono::steady_clock::now() + awake;
+  for (auto now = sleep_at - awake; now < sleep_at; now = std::chrono::steady_clock::now()) {
+    if (deadline && now >= *deadline) break;
+    if (fetch()) {
+      for (pollfd& entry : entries) entry.revents = 0;
+      return true;
+    }
     const int ready = ::poll(entries.data(), entries.size(), 0);
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return system_error("cannot wait for a descriptor", errno);
-    const auto now = std::chrono::steady_clock::now();
-    if (deadline && now >= *deadline) return false;
-    if (now >= awake_until) break;
   }
   for (;;) {
     timespec left{};

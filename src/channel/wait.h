@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <poll.h>
 #include <span>
@@ -18,7 +19,9 @@ Result<bool> wait_for_any(std::span<pollfd> entries, Deadline deadline = std::nu
 
 /// The same with a deadline that may be shorter than a millisecond, and without sleeping for the first
 /// `awake`: to be woken costs more than a short wait. It keeps its processor for that long: beside a thread
-/// that never sleeps, to offer it once can take milliseconds to get it back.
-Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline);
+/// that never sleeps, to offer it once can take milliseconds to get it back. While awake it also tries
+/// `fetch`, which gets what is expected most; where that is there it is true without a look at the entries.
+Result<bool> wait_awake(std::span<pollfd> entries, std::chrono::nanoseconds awake, Deadline deadline,
+                        const std::function<bool()>& fetch);
 
 }  // namespace godwit::channel

@@ -155,7 +155,8 @@ Result<> PostcopyReceiver::wait() {
   if (in_) deadline = std::chrono::steady_clock::now() + heartbeat_interval;
   const Nanoseconds awake =
       in_ && parts_.missing.any_asked() ? awake_until_ - parts_.clock.now() : Nanoseconds(0);
-  GODWIT_TRY(channel::wait_awake(entries, awake, deadline));
+  channel::ChannelInput* const expected = urgent_in_ ? urgent_in_.get() : main_ended_ ? nullptr : in_.get();
+  GODWIT_TRY(channel::wait_awake(entries, awake, deadline, [&] { return expected && expected->fetch(); }));
   may_have_faults_ = entries[0].revents != 0;
   readable_ = entries[2].revents != 0;
   urgent_readable_ = entries[3].revents != 0;
@@ -184,6 +185,7 @@ Result<> PostcopyReceiver::read() {
   heard_at_ = parts_.clock.now();
   readable_ = false;
   may_have_faults_ = true;
+  const bool somebody_waits = parts_.missing.any_asked();
   for (int step = 0; step < kStepsPerTurn && !main_ended_; ++step) {
     GODWIT_ASSIGN(const PostcopyStream::Item item, stream_.step(*in_));
     if (const auto* command = std::get_if<wire::Command>(&item))
@@ -196,7 +198,8 @@ Result<> PostcopyReceiver::read() {
       GODWIT_TRY(end_of_stream());
     }
     if (!in_->has_bytes()) {
-      may_have_faults_ = false;  // the wait that follows looks
+      // Who waited goes on and needs the next page; else the wait that follows looks.
+      may_have_faults_ = somebody_waits;
       break;
     }
   }
@@ -219,10 +222,7 @@ Result<> PostcopyReceiver::read_urgent() {
       urgent_in_.reset();
       return end_of_stream();
     }
-    if (!urgent_in_->has_bytes()) {
-      may_have_faults_ = false;
-      break;
-    }
+    if (!urgent_in_->has_bytes()) break;
   }
   awake_until_ = std::max(awake_until_, parts_.clock.now() + kStayAwake);
   return {};

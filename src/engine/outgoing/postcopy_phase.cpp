@@ -205,10 +205,12 @@ Result<PostcopyPhase::Ready> PostcopyPhase::wait() {
                                  {to_write ? channel.write_descriptor() : -1, POLLOUT, 0}}};
   Nanoseconds until = now + heartbeat_interval;
   if (!to_write && !ended_) until = std::min(until, due);
+  ReturnPath& in = *session_.return_path;
   GODWIT_TRY(channel::wait_awake(entries, awake_until_ - now,
-                                 std::chrono::steady_clock::now() + std::max(Nanoseconds(0), until - now)));
+                                 std::chrono::steady_clock::now() + std::max(Nanoseconds(0), until - now),
+                                 [&in] { return in.fetch(); }));
   if (entries[1].revents) session_.polled_wake.drain();
-  return Ready{.readable = entries[0].revents != 0, .writable = entries[2].revents != 0};
+  return Ready{.readable = entries[0].revents != 0 || in.has_bytes(), .writable = entries[2].revents != 0};
 }
 
 Result<> PostcopyPhase::send_background() {

@@ -32,6 +32,8 @@ class ReturnPath {
   Result<wire::ReturnMessage> next();
   /// A message is here, at least its start.
   bool has_bytes() const { return in_.has_bytes(); }
+  /// The same, having fetched what has come.
+  bool fetch() { return in_.fetch(); }
   /// What follows ReceivedBitmap.
   Result<> read_bitmap(DirtyBitmap& received);
 
