@@ -36,6 +36,7 @@ Result<> ChannelInput::fill(std::size_t count) {
 
 bool ChannelInput::fetch() {
   if (has_bytes()) return true;
+  ++reads_;
   const std::size_t got = channel_.read_what_is_there({window_.get(), std::min(capacity_, most_per_read_)});
   at_ = window_.get();
   end_ = at_ + got;

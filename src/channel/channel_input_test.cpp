@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "channel/memory_channel.h"
+#include "channel/socket_channel.h"
 #include "channel/test_support.h"
 
 namespace godwit::channel {
@@ -63,6 +64,35 @@ TEST_F(ChannelInputTest, FetchesNoMoreThanItWasTold) {
   EXPECT_EQ(in.window().size(), 10'000u);
   ASSERT_TRUE(in.need(25'000).has_value());  // asked for: not held back
   EXPECT_EQ(in.window().size(), 25'000u);
+}
+
+TEST_F(ChannelInputTest, FetchesWhatIsThereWithoutWaiting) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  SocketChannel source(UniqueFd(ends[0]), "source", SocketChannel::Origin::own);
+  SocketChannel destination(UniqueFd(ends[1]), "destination", SocketChannel::Origin::own);
+  ChannelInput in(destination);
+  in.read_at_most(1000);
+  EXPECT_FALSE(in.fetch());
+  ASSERT_TRUE(source.write(random_bytes(1500, 1)).has_value());
+  EXPECT_TRUE(in.fetch());
+  EXPECT_EQ(in.window().size(), 1000u);
+  EXPECT_EQ(in.offset(), 0u);
+  const auto reads = in.reads();
+  EXPECT_TRUE(in.fetch());  // something is left to decode
+  EXPECT_EQ(in.reads(), reads);
+  in.skip(1000);
+  EXPECT_TRUE(in.fetch());
+  EXPECT_EQ(in.window().size(), 500u);
+  EXPECT_EQ(in.offset(), 1000u);
+  in.skip(500);
+  ASSERT_TRUE(source.finish_writing().has_value());
+  EXPECT_FALSE(in.fetch());  // the end is for who reads
+  const auto end = in.need(1);
+  ASSERT_FALSE(end.has_value());
+  EXPECT_THAT(end.error().what(), testing::HasSubstr("0x5dc"));
+  destination.shutdown();
+  EXPECT_FALSE(in.fetch());
 }
 
 TEST_F(ChannelInputTest, AgreesWithABufferInMemory) {

@@ -6,6 +6,7 @@
 
 #include "channel/memory_channel.h"
 #include "channel/test_support.h"
+#include "channel/wait.h"
 
 namespace godwit::channel {
 namespace {
@@ -120,6 +121,29 @@ TEST_P(TwoWayTransportTest, CarriesBothDirectionsAtOnce) {
   }
   EXPECT_TRUE(got_there && *got_there == there);
   EXPECT_TRUE(got_back && *got_back == back);
+}
+
+TEST_P(TransportTest, WhatIsThereIsReadWithoutWaiting) {
+  auto pair = make_pair();
+  Channel& destination = *pair.destination;
+  Bytes bytes(100);
+  EXPECT_EQ(destination.read_what_is_there(bytes), 0U);
+  const Bytes sent = random_bytes(5, 9);
+  ASSERT_TRUE(pair.source->write(sent).has_value());
+  const bool can_say = GetParam() != Transport::pipe && GetParam() != Transport::memory;
+  if (can_say) {
+    pollfd entry{destination.read_descriptor(), POLLIN, 0};
+    ASSERT_TRUE(
+        wait_for_any({&entry, 1}, std::chrono::steady_clock::now() + std::chrono::seconds(10)).value());
+    ASSERT_EQ(destination.read_what_is_there(bytes), 5U);
+  } else {
+    EXPECT_EQ(destination.read_what_is_there(bytes), 0U);
+    ASSERT_EQ(destination.read(bytes).value(), 5U);
+  }
+  EXPECT_TRUE(std::equal(sent.begin(), sent.end(), bytes.begin()));
+  ASSERT_TRUE(pair.source->finish_writing().has_value());
+  EXPECT_EQ(destination.read_what_is_there(bytes), 0U);
+  EXPECT_EQ(destination.read(bytes).value(), 0U);
 }
 
 TEST_P(TransportTest, EndOfStreamIsZeroAgainAndAgain) {

@@ -1,9 +1,10 @@
 #include "engine/simulation/run.h"
 
+#include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <fmt/format.h>
 #include <memory>
+#include <utility>
 
 #include "engine/simulation/party.h"
 
@@ -14,11 +15,9 @@ using namespace std::chrono_literals;
 
 /// When one side is at rest the other one hears of it at once, or its system gives the connection up.
 constexpr auto kGiveUp = 300ms;
-/// So many waits in which nothing happens has no run, unless a thread waits for what cannot come. Not a time:
-/// the machine may stand still meanwhile.
-constexpr unsigned kMostSilentWaits = 100;
-/// Processor time: no run takes so long, unless threads keep each other busy without end.
-constexpr std::clock_t kMostTicks = 60 * CLOCKS_PER_SEC;
+/// No run takes so long, unless a thread waits for what cannot come. A turn of the driver counts as kGiveUp
+/// at most: the machine may have stood still meanwhile.
+constexpr auto kHangs = 30s;
 
 /// Longer than a side in postcopy waits for a sign of the other one.
 constexpr auto kPostcopyTimeout = 15s;
@@ -116,9 +115,9 @@ class Run {
 
   /// Until both sides are at rest. True: both are paused, and can go on.
   bool migrate_on() {
-    const std::clock_t start = std::clock();
-    unsigned silences = 0, silent_waits = 0;
-    for (;;) {
+    unsigned silences = 0;
+    std::chrono::steady_clock::duration taken{0};
+    for (auto turn_began = std::chrono::steady_clock::now();;) {
       while (const auto fault = world_.next_request()) {
         perform(*fault);
         world_.done();
@@ -130,12 +129,13 @@ class Run {
       if (world_.take_stuck()) end_silence(silences++);
       if ((source_rests || destination_rests) && network_.is_silent()) network_.cut(true);
       if (!world_.wait(kGiveUp)) {
-        ++silent_waits;
         if (source_rests || destination_rests) network_.cut(true);
         // Threads that wait for a descriptor alone do not move the clocks.
         for (SimClock* clock : {&source_->clock, &destination_->clock}) clock->advance(kPostcopyTimeout);
       }
-      if (silent_waits > kMostSilentWaits || std::clock() - start > kMostTicks) throw Hang{};
+      const auto now = std::chrono::steady_clock::now();
+      taken += std::min<std::chrono::steady_clock::duration>(now - std::exchange(turn_began, now), kGiveUp);
+      if (taken > kHangs) throw Hang{};
     }
     if (source_->outgoing && is_final(source_->status.status())) source_->outgoing->wait_until_done();
     return !source_->dead && !destination_->dead && is_paused(*source_) && is_paused(*destination_);
