@@ -119,8 +119,8 @@ class PostcopyReceiver {
   Phase phase_ = Phase::pages;
   bool urgent_awaited_ = false;  ///< the source's second connection has not come yet
   bool main_ended_ = false;      ///< the source has sent everything on the main channel
-  bool may_have_faults_ =
-      true;  ///< the last wait found some, or there was none since; or who waited has its page
+  /// The last wait found some, there was none since, or who waited has its page and goes on.
+  bool may_have_faults_ = true;
   bool readable_ = false;
   bool urgent_readable_ = false;
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none
