@@ -14,7 +14,7 @@ std::int64_t integer(const Counter& counter) {
 
 schema::MigrationStats RamCounters::to_schema(bool completed) const {
   schema::MigrationStats out;
-  out.transferred = integer(transferred_bytes);
+  out.transferred = integer(main_channel_bytes) + integer(multifd_bytes);
   out.total = integer(total_bytes);
   out.remaining = completed ? 0 : integer(dirty_pages) * static_cast<std::int64_t>(page_size);
   out.duplicate = integer(zero_pages);

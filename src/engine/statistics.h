@@ -17,7 +17,7 @@ using Counter = std::atomic<std::uint64_t>;
 /// The RAM section's figures (section 6.3).
 struct RamCounters {
   Counter total_bytes{0};
-  Counter transferred_bytes{0};  ///< payload of the ram section: page headers, pages and markers
+  Counter main_channel_bytes{0};  ///< payload of the ram section: page headers, pages and markers
   Counter zero_pages{0};
   Counter normal_pages{0};
   Counter encoded_pages{0};  ///< sent as deltas or compressed
@@ -30,8 +30,8 @@ struct RamCounters {
   Counter downtime_bytes{0};
   Counter postcopy_bytes{0};
   Counter postcopy_requests{0};  ///< page requests received
-  Counter multifd_bytes{0};      ///< not part of transferred_bytes
-  Counter missed_zero_copy{0};   ///< synchronisations of channels in which bytes were copied all the same
+  Counter multifd_bytes{0};
+  Counter missed_zero_copy{0};  ///< synchronisations of channels in which bytes were copied all the same
   std::atomic<double> mbps{0};
 
   std::uint64_t pages_sent() const { return zero_pages + normal_pages + encoded_pages; }

@@ -48,9 +48,11 @@ void Premapper::expect(std::span<std::byte> bytes) {
 
 void Premapper::settle(std::span<const std::byte> bytes) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
-    return !busy_ || busy_ >= bytes.data() + bytes.size() || busy_ + piece_size <= bytes.data();
-  });
+  while (busy_ && busy_ < bytes.data() + bytes.size() && busy_ + piece_size > bytes.data())
+    if (at_ == end_)
+      changed_.wait(lock);
+    else
+      touch_next(lock);
 }
 
 /// With mutex_ held. Where no thread can be had, the loader touches the memory itself.
@@ -88,20 +90,23 @@ void Premapper::stop() {
 void Premapper::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return at_ != end_; })) {
-    std::byte* const piece = at_;
-    at_ += piece_size;
-    busy_ = piece;
-    lock.unlock();
-    const int failed = ::madvise(piece, piece_size, madv_populate_write) == 0 ? 0 : errno;
-    lock.lock();
+    busy_ = at_;
+    touch_next(lock);
     busy_ = nullptr;
-    if (failed != 0 && failed != EINTR && failed != EAGAIN) {
-      log::debug("memory is not made ready ahead of the data: {}", std::strerror(failed));
-      of_no_use_ = true;
-      end_ = at_;
-    }
     changed_.notify_all();
   }
+}
+
+void Premapper::touch_next(std::unique_lock<std::mutex>& lock) {
+  std::byte* const piece = at_;
+  at_ += piece_size;
+  lock.unlock();
+  const int failed = ::madvise(piece, piece_size, madv_populate_write) == 0 ? 0 : errno;
+  lock.lock();
+  if (failed == 0 || failed == EINTR || failed == EAGAIN) return;
+  log::debug("memory is not made ready ahead of the data: {}", std::strerror(failed));
+  of_no_use_ = true;
+  end_ = at_;
 }
 
 }  // namespace godwit::memory

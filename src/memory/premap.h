@@ -25,8 +25,9 @@ class Premapper {
   /// `bytes` will probably be written soon, front to back. Replaces the last wish, of which what was done
   /// already is not done again. Only the whole huge pages in it count.
   void expect(std::span<std::byte> bytes);
-  /// `bytes` are written next. Waits while the thread is in the middle of a huge page of them: two that touch
-  /// one at the same time each clear a whole one, and one of those is thrown away.
+  /// `bytes` are written next. Does not return while the thread is in the middle of a huge page of them: two
+  /// that touch one at the same time each clear a whole one, and one of those is thrown away. Meanwhile the
+  /// caller touches what else is wished for, so that cold memory comes to two processors at once.
   void settle(std::span<const std::byte> bytes);
   /// Returns when the last wish was fulfilled or given up.
   void wait();
@@ -37,12 +38,14 @@ class Premapper {
   void start();
   void give_up();
   void run(const std::stop_token& stop);
+  /// The huge page at at_; `lock` is of mutex_, and not held while that takes its time.
+  void touch_next(std::unique_lock<std::mutex>& lock);
 
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  std::byte* at_ = nullptr;    ///< up to here the wish is fulfilled
+  std::byte* at_ = nullptr;    ///< up to here the wish is fulfilled, or about to be
   std::byte* end_ = nullptr;   ///< its end; at_ == end_: nothing to do
-  std::byte* busy_ = nullptr;  ///< the huge page it is in the middle of
+  std::byte* busy_ = nullptr;  ///< the huge page the thread is in the middle of
   bool of_no_use_ = false;
   std::jthread thread_;
 };

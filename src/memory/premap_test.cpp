@@ -1,14 +1,19 @@
 #include "memory/premap.h"
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <thread>
 
 #include <godwit/dirty_bitmap.h>
 
 #include "base/testing/not_tested_here.h"
 #include "memory/populated.h"
 #include "memory/ram.h"
+#include "memory/userfault.h"
 
 namespace godwit::memory {
 namespace {
@@ -75,6 +80,32 @@ TEST_F(PremapTest, WhoWritesMayWaitForTheHugePageThatIsBeingTouched) {
   premapper.wait();
   EXPECT_EQ(populated(), 16 * pages_per_huge_page);
   for (std::uint64_t at = 0; at < 16 * huge_page; at += huge_page) EXPECT_EQ(ram_->host()[at], std::byte{1});
+}
+
+TEST_F(PremapTest, WhoWouldWaitTouchesWhatElseIsWishedFor) {
+  auto fault = Userfault::open(0, Userfault::Reach::everywhere);
+  if (!fault) NOT_TESTED_HERE() << fault.error().explain();
+  // The thread is held in the first huge page.
+  RamBlock held = ram_->block("ram");
+  held.size = huge_page;
+  ASSERT_TRUE(fault->enlist_missing(held).has_value());
+  Premapper premapper;
+  premapper.expect(bytes(0, 4 * huge_page));
+  pollfd entry{fault->fd(), POLLIN, 0};
+  ASSERT_EQ(::poll(&entry, 1, 20'000), 1);
+  std::atomic<bool> settled = false;
+  std::jthread writer([&] {
+    premapper.settle(bytes(0, huge_page));
+    settled = true;
+  });
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (populated() < 3 * pages_per_huge_page && std::chrono::steady_clock::now() < limit)
+    std::this_thread::yield();
+  EXPECT_EQ(populated(), 3 * pages_per_huge_page);
+  EXPECT_FALSE(settled);
+  fault->dismiss(held);
+  writer.join();
+  EXPECT_EQ(populated(), 4 * pages_per_huge_page);
 }
 
 TEST_F(PremapTest, TouchesNothingOnceStopped) {

@@ -110,6 +110,7 @@ class Lanes(unittest.TestCase):
                                           "max-bandwidth": 0})["ram"]
                         self.assertEqual((info["normal"], info["duplicate"]), (6144, 2048))
                         self.assertGreater(info["multifd-bytes"], 0)
+                        self.assertEqual(info["transferred"], info["multifd-bytes"] + info["precopy-bytes"] + info["downtime-bytes"])
                         if compression == "none":
                             self.assertGreaterEqual(info["multifd-bytes"], 6144 * PAGE + 3 * channels * 1344)
                         elif programs[0] == GODWIT:  # QEMU counts the pages before they are compressed

@@ -259,6 +259,22 @@ TEST(RamLoader, ReadsARunInPlaceWithFewCalls) {
   EXPECT_LT(loaded.reads, 40U);
 }
 
+TEST(RamLoader, GoesOnReadingInPlaceInTheNextSection) {
+  if (!memory_can_be_asked()) NOT_TESTED_HERE() << "this kernel has no PAGEMAP_SCAN";
+  Writer writer(6);
+  writer.setup();
+  constexpr std::uint64_t section =
+      RunReader::shortest_run + 8;  // a run that began anew would win eight pages
+  for (std::uint64_t page = 0; page + section <= kPages[0]; page += section) {
+    writer.run(0, page, section);
+    writer.end();
+  }
+  const Bytes stream = writer.take();
+  const auto loaded = load(stream, 40'000, 6, 512 * 1024);
+  EXPECT_EQ(loaded.outcome, load_simply(stream));
+  EXPECT_GT(loaded.in_place, kPages[0] / 2);
+}
+
 TEST(RamLoader, LeavesNoTraceOfWhatCameOtherwise) {
   if (!memory_can_be_asked()) NOT_TESTED_HERE() << "this kernel has no PAGEMAP_SCAN";
   Writer writer(2);

@@ -39,8 +39,9 @@ class RunReader {
   /// Where in it the page after that belongs.
   std::uint64_t next_offset() const { return next_offset_; }
 
-  /// To be told of every record that was decoded.
+  /// To be told of every record that was decoded. The marks between two sections do not end a run.
   void note(const wire::PageRecord& record) {
+    if (!wire::is_page(record.kind)) return;
     const bool in_row = record.kind == wire::PageKind::normal && record.continued &&
                         record.offset == next_offset_ && record.block == block_;
     run_ = in_row ? run_ + 1 : 0;

@@ -113,7 +113,7 @@ Result<> PostcopyPages::send_run(PageConnection& connection, std::size_t block_i
   connection.last_block = &block;
   counters_.zero_pages += batch_.zero_pages();
   counters_.normal_pages += batch_.normal_pages();
-  counters_.transferred_bytes += connection.out->bytes() - before;
+  counters_.main_channel_bytes += connection.out->bytes() - before;
   counters_.postcopy_bytes += connection.out->bytes() - before;
   if (release_) GODWIT_TRY(memory::discard_pages(block, run));
   return {};

@@ -173,7 +173,7 @@ void RamSaver::guest_stopped() {
 }
 
 void RamSaver::count_bytes(std::uint64_t bytes) {
-  counters_.transferred_bytes += bytes;
+  counters_.main_channel_bytes += bytes;
   (handed_over_     ? counters_.postcopy_bytes
    : guest_stopped_ ? counters_.downtime_bytes
                     : counters_.precopy_bytes) += bytes;
