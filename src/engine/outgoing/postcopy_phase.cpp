@@ -28,9 +28,9 @@ constexpr std::uint32_t kPingBehindPackage = 4;
 /// background is not in a hurry.
 constexpr std::uint64_t kBackgroundPages = 32;
 constexpr std::uint64_t kPacedPages = 8;
-/// How long to stay awake after a request: a guest that faults faults again soon, and waking up costs more
-/// than this is worth.
-constexpr Nanoseconds kStayAwake = 100us;
+/// How long to stay awake after a request: a guest that faults faults again soon, and waits longer for who
+/// has to wake up first. The processors that it has left are free.
+constexpr Nanoseconds kStayAwake = 2ms;
 
 Milliseconds patience_of(const OutgoingSession& session) {
   return Milliseconds(session.context.settings.postcopy_timeout_ms());
