@@ -14,6 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import vm_process as vmm
@@ -69,15 +70,28 @@ def plan_cut(move, rng, way):
         move.cut_after(rng.randrange(1, SMALL), way)
 
 
-def settle(vm):
-    """What has become of the migration on this side: failed, completed, postcopy-paused; or the process has ended."""
-    try:
-        status = vm.qmp.wait(("failed", "completed", "postcopy-paused"))["data"]["status"]
-        if status != "failed" or vm.is_source:
-            return status
-    except (vmm.Failure, OSError):
-        if not vm.ends_within(1):
-            raise
+def goes_on_listening(vm):
+    """A destination that was never shown a header waits for the next who comes."""
+    return "was not let in" in vm.stderr() and vm.qmp.command("query-migrate").get("status") in (None, "setup", "none")
+
+
+def settle(vm, may_listen=False):
+    """What has become of the migration on this side: failed, completed, postcopy-paused; the process has ended; or,
+    at a destination, nothing."""
+    end = time.monotonic() + vmm.DEADLINE_S
+    while True:
+        try:
+            if may_listen and goes_on_listening(vm):
+                return "listens"
+            status = vm.qmp.wait(("failed", "completed", "postcopy-paused"), 1 if may_listen else vmm.DEADLINE_S)["data"]["status"]
+            if status != "failed" or vm.is_source:
+                return status
+            break
+        except (vmm.Failure, OSError):
+            if vm.ends_within(1):
+                break
+            if time.monotonic() > end:
+                raise
     expect(vm.wait_exit() == 1, "the process ended with status", vm.process.returncode, vm.stderr())
     return "ended"
 
@@ -87,8 +101,9 @@ def cut_anywhere(move, rng, way):
     plan_cut(move, rng, way)
     move.start(bandwidth=4 * MIB, postcopy_bandwidth=8 * MIB)
     for cut in range(1, MOST_CUTS + 2):
-        at_source, at_destination = settle(move.source), settle(move.destination)
-        if at_destination == "ended":
+        at_source = settle(move.source)
+        at_destination = settle(move.destination, may_listen=at_source == "failed")
+        if at_destination in ("ended", "listens"):
             expect(not move.has_gone_over(), "the destination let the guest run, and ended")
             return expect_at_source(move, at_source)
         if not move.has_gone_over():

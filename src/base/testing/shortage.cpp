@@ -1,6 +1,7 @@
 #include "base/testing/shortage.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -19,10 +20,10 @@ constexpr std::size_t name_room = 16;
 std::atomic<bool> memory_is_short{false};
 std::atomic<std::uint64_t> number{0};  // of the shortage: a thread looks at its name once for each
 std::atomic<std::uint64_t> allocations{0};
-std::uint64_t first_to_fail = 0;
+std::atomic<std::uint64_t> first_to_fail{0};
 std::atomic<bool> began{false};
 std::atomic<bool> over{false};
-char prefix[name_room];
+std::array<std::atomic<char>, name_room> prefix{};  // a thread of the last shortage may still look
 std::atomic<bool> threads_are_short{false};
 
 bool concerns_this_thread() {
@@ -32,7 +33,9 @@ bool concerns_this_thread() {
   if (looked_at != current) {
     char name[name_room] = "";
     pthread_getname_np(pthread_self(), name, sizeof name);
-    concerned = std::strncmp(name, prefix, std::strlen(prefix)) == 0;
+    std::size_t same = 0;
+    while (prefix[same] != 0 && name[same] == prefix[same]) ++same;
+    concerned = prefix[same] == 0;
     looked_at = current;
   }
   return concerned;
@@ -69,8 +72,8 @@ namespace godwit::test {
 
 MemoryShortage::MemoryShortage(std::string_view threads, std::uint64_t nth) {
   MemoryReserve::fill_now();
-  threads = threads.substr(0, name_room - 1);
-  prefix[threads.copy(prefix, threads.size())] = 0;
+  for (std::size_t i = 0; i < name_room; ++i)
+    prefix[i] = i < std::min(threads.size(), name_room - 1) ? threads[i] : '\0';
   first_to_fail = nth;
   allocations = 0;
   began = over = false;
