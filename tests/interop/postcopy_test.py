@@ -22,9 +22,9 @@ class Postcopy(unittest.TestCase):
     def move(self, source_program, destination_program, kind="ram", cuts=0, capabilities=(), side=0,
              tls=False):
         with Move(self.directory, source_program, destination_program, kind, capabilities=capabilities, tls=tls) as move:
-            move.start(postcopy_bandwidth=MIB if cuts else 4 * MIB)
-            move.destination.qmp.wait("RESUME")
             # QEMU takes 100 ms for a page that is asked for: there has to be something left for the cuts.
+            move.start(postcopy_bandwidth=MIB // 4 if cuts else 4 * MIB)
+            move.destination.qmp.wait("RESUME")
             move.check_some(10 if cuts else 40)
             move.write_some(3 if cuts else 10)
             for cut in range(cuts):
@@ -37,6 +37,7 @@ class Postcopy(unittest.TestCase):
                 move.resume()
                 move.check_some(10)
                 move.write_some(3)
+            move.source.qmp.command("migrate-set-parameters", max_postcopy_bandwidth=4 * MIB)
             move.finish()
             info = move.source.qmp.command("query-migrate")
             self.assertGreater(info["ram"]["postcopy-requests"], 0)
