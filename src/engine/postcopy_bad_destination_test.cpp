@@ -239,6 +239,22 @@ TEST_F(LyingDestination, CannotResumeWithAWrongBitmap) {
   for (const Case& c : cases) EXPECT_THAT(log.text(), HasSubstr(c.reason));
 }
 
+// It loads the package after the connection broke: what it says of that comes over the next one.
+TEST_F(LyingDestination, ThatSaysOnlyWhenResumedThatTheGuestRunsKeepsIt) {
+  Source source;
+  auto peer = start(source);
+  peer->hang_up();
+  source.recorder.wait_for("postcopy-paused");
+  ASSERT_TRUE(source.migrate(directory_.uri("m"), true).has_value());
+  peer = listener_.accept();
+  EXPECT_TRUE(peer->wait_for(wire::ReceivedBitmapRequest{"ram"}));
+  peer->send(wire::Pong{3});
+  peer->hang_up();
+  source.recorder.wait_for("postcopy-paused", 2);
+  EXPECT_FALSE(source.migration.cancel().has_value());
+  EXPECT_EQ(source.guest.run_state(), RunState::finish_migrate);
+}
+
 TEST_F(LyingDestination, ThatSaysNothingWhenResumedIsGivenUp) {
   Source source;
   make_impatient(source);

@@ -131,7 +131,10 @@ TEST_F(GoldenPostcopy, IsTakenUpAgainAfterACut) {
   ASSERT_TRUE(channel->finish_writing().has_value());
   recorder_.wait_for("postcopy-paused");
   const auto again = replay("08-postcopy-recovery-conn1-to-dst.bin");
-  const auto heard = hear(*again);
+  auto heard = hear(*again);
+  // The package may be loaded, and its PING answered, before or after the cut.
+  std::erase(heard, "PONG");
+  ASSERT_GE(heard.size(), 2u);
   EXPECT_EQ(heard[0], "RECV_BITMAP");
   EXPECT_EQ(heard[1], "RESUME_ACK");
   expect_ram(set_b_written_to());

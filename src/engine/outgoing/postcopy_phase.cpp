@@ -273,11 +273,15 @@ Result<> PostcopyPhase::hear(const wire::ReturnMessage& message) {
   if (const auto* request = std::get_if<wire::PageRequest>(&message)) return answer(*request);
   if (const auto* shut = std::get_if<wire::Shut>(&message)) return hear_verdict(shut->status);
   if (const auto* pong = std::get_if<wire::Pong>(&message)) {
-    if (pong->value == kPingInPackage)
-      session_.ownership.confirm();  // it runs, or, if it is not a Godwit, is about to
+    hear_pong(*pong);
     return {};
   }
   return fail("return path: {} is not expected in postcopy", wire::name_of(message));
+}
+
+void PostcopyPhase::hear_pong(const wire::Pong& pong) {
+  if (pong.value == kPingInPackage)
+    session_.ownership.confirm();  // it runs, or, if it is not a Godwit, is about to
 }
 
 Result<> PostcopyPhase::answer(const wire::PageRequest& request) {
@@ -333,7 +337,9 @@ Result<> PostcopyPhase::resume() {
     GODWIT_ASSIGN(const wire::ReturnMessage message, session_.return_path->next());
     if (const auto* bitmap = std::get_if<wire::ReceivedBitmap>(&message))
       GODWIT_TRY(hear_bitmap(bitmap->block, missing));
-    else if (!std::holds_alternative<wire::Pong>(message))
+    else if (const auto* pong = std::get_if<wire::Pong>(&message))
+      hear_pong(*pong);  // it may have loaded the package after the connection broke
+    else
       return fail("return path: {} is not expected while the connection is taken up again",
                   wire::name_of(message));
   }
@@ -344,7 +350,10 @@ Result<> PostcopyPhase::resume() {
   GODWIT_TRY(session_.out->flush());
   while (true) {
     GODWIT_ASSIGN(const wire::ReturnMessage message, session_.return_path->next());
-    if (std::holds_alternative<wire::Pong>(message)) continue;
+    if (const auto* pong = std::get_if<wire::Pong>(&message)) {
+      hear_pong(*pong);
+      continue;
+    }
     const auto* ack = std::get_if<wire::ResumeAck>(&message);
     if (!ack) return fail("return path: expected RESUME_ACK, got {}", wire::name_of(message));
     if (ack->value != 1) return fail("The destination refuses to resume: RESUME_ACK {}", ack->value);

@@ -46,6 +46,7 @@ class PostcopyPhase {
   Result<> send_package();
   Result<> hear();
   Result<> hear(const wire::ReturnMessage& message);
+  void hear_pong(const wire::Pong& pong);
   Result<> answer(const wire::PageRequest& request);
   Result<> hear_verdict(std::uint32_t status);
   Result<> hear_bitmap(const std::string& name, std::vector<std::optional<DirtyBitmap>>& missing);
