@@ -21,6 +21,10 @@ inline constexpr std::uint32_t heartbeat = 0x62747762;
 /// the guest, and nothing else can.
 inline constexpr std::uint32_t package_arrived = 0x62747763;
 
+/// The PING in the package, as a 7.2 source has it. A Godwit says its PONG again when a connection is taken
+/// up and the guest runs: the first may have been lost with the connection before.
+inline constexpr std::uint32_t ping_in_package = 3;
+
 /// How long a connection between two Godwits may be idle before they ping.
 inline constexpr std::chrono::milliseconds heartbeat_interval{500};
 

@@ -108,10 +108,11 @@ void PostcopyReceiver::take_mail() {
     has_mail_ = false;
     wake_.drain();
   }
-  guest_started_ |= mail.guest_started;
+  const bool starts = mail.guest_started && !std::exchange(guest_started_, true);
   stopping_ = mail.stop;
   for (auto& channel : mail.channels) connect(std::move(channel));
   if (in_) out_.bytes(mail.messages.data());
+  if (starts && resumed_) say_that_the_guest_runs();
 }
 
 void PostcopyReceiver::take_faults() {
@@ -272,8 +273,17 @@ Result<> PostcopyReceiver::resume() {
   phase_ = Phase::pages;
   parts_.status.to(Status::postcopy_recover, Status::postcopy_active);
   wire::encode_return_message(out_, wire::ResumeAck{1});
+  resumed_ = true;
+  if (guest_started_) say_that_the_guest_runs();
   faults_.ask_again(out_);
   return {};
+}
+
+/// What was said before may have been lost with a connection, and a source that does not know may be told to
+/// take the guest back.
+void PostcopyReceiver::say_that_the_guest_runs() {
+  if (parts_.token && in_ && phase_ == Phase::pages)
+    wire::encode_return_message(out_, wire::Pong{ping_in_package});
 }
 
 /// Of one of the channels.

@@ -94,6 +94,7 @@ class PostcopyReceiver {
   Result<> execute(const wire::Command& command);
   Result<> send_bitmap(const std::string& name);
   Result<> resume();
+  void say_that_the_guest_runs();
   Result<> end_of_stream();
   Result<> beat();
   Result<> flush();
@@ -126,6 +127,7 @@ class PostcopyReceiver {
   bool source_is_known_ = true;  ///< on this connection it has shown the token, or there is none
   bool urgent_is_known_ = true;  ///< the same of the second connection
   bool guest_started_ = false;
+  bool resumed_ = false;  ///< at least once
   bool finished_ = false;
   bool stopping_ = false;
   bool fault_error_reported_ = false;

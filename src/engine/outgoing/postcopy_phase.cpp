@@ -21,7 +21,6 @@ namespace {
 
 /// The pings of a 7.2 source, by their place in the stream.
 constexpr std::uint32_t kPingBeforePackage = 2;
-constexpr std::uint32_t kPingInPackage = 3;
 constexpr std::uint32_t kPingBehindPackage = 4;
 
 /// What goes out in the background at a time: little, because a requested page waits for it; less where the
@@ -95,7 +94,7 @@ Result<> PostcopyPhase::send_package() {
   Output package;
   wire::encode_command(package, wire::PostcopyListen{});
   GODWIT_TRY(save_devices(context.guest, *session_.state_before_stop, context.options, package));
-  wire::encode_command(package, wire::Ping{kPingInPackage});
+  wire::encode_command(package, wire::Ping{ping_in_package});
   wire::encode_command(package, wire::PostcopyRun{});
 
   StreamWriter& out = *session_.out;
@@ -280,7 +279,7 @@ Result<> PostcopyPhase::hear(const wire::ReturnMessage& message) {
 }
 
 void PostcopyPhase::hear_pong(const wire::Pong& pong) {
-  if (pong.value == kPingInPackage)
+  if (pong.value == ping_in_package)
     session_.ownership.confirm();  // it runs, or, if it is not a Godwit, is about to
 }
 
