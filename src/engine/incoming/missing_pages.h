@@ -34,6 +34,9 @@ class MissingPages {
     asked_count_ += first;
     return first;
   }
+  bool is_asked(std::size_t block, std::uint64_t offset) const {
+    return asked_[block].test(offset / page_size);
+  }
   /// Somebody waits for a page that was asked for.
   bool any_asked() const { return asked_count_ != 0; }
   /// Calls `visit(block, offset)` for each page that was asked for and has not come.

@@ -45,7 +45,10 @@ Result<> PagePlacer::take_small(Input& in, const wire::PageRecord& record) {
     GODWIT_TRY(memory_.place(record.block, record.offset, content.data()));
     in.skip(page_size);
   } else if (is_zeros(record)) {
-    GODWIT_TRY(memory_.place_zeros(record.block, record.offset));
+    // Nobody waits for most of them. Who touches one later is given it then, as those that came before the
+    // switch: see FaultHandler.
+    if (missing_.is_asked(record.block, record.offset))
+      GODWIT_TRY(memory_.place_zeros(record.block, record.offset));
   } else {
     GODWIT_TRY(read_into(buffer_.data(), in, record));
     GODWIT_TRY(memory_.place(record.block, record.offset, buffer_.data()));
