@@ -142,7 +142,7 @@ def share_of_limit(folder, runs):
 
 
 def micro(folder):
-    lines = ["| benchmark | CPU time | speed | of memcpy |", "| --- | --- | --- | --- |"]
+    lines = ["| benchmark | time | speed | of memcpy |", "| --- | --- | --- | --- |"]
     for path in sorted(glob.glob(os.path.join(folder, "*_bench.json"))):
         with open(path) as source:
             entries = [entry for entry in json.load(source)["benchmarks"] if "aggregate_name" not in entry]
@@ -155,7 +155,8 @@ def micro(folder):
             elif "items_per_second" in each[0]:
                 speed = "%.3g million/s" % (median("items_per_second") / 1e6)
             share = "%.2f" % median("of_memcpy") if "of_memcpy" in each[0] else ""
-            lines.append("| `%s` | %.3g %s | %s | %s |" % (name, median("cpu_time"), each[0]["time_unit"], speed, share))
+            time = median("real_time" if name.endswith("/manual_time") else "cpu_time")
+            lines.append("| `%s` | %.3g %s | %s | %s |" % (name, time, each[0]["time_unit"], speed, share))
     return "\n".join(lines)
 
 
@@ -167,7 +168,7 @@ def text(folder):
         "### Against what the machine can move\n\nThe limit is the best of three runs of `limits.py` with writes and "
         "reads of 1 MiB between two\nmemories that are there already; Godwit's destination gets its memory meanwhile.",
         share_of_limit(folder, runs),
-        "### Micro benchmarks\n\nOne thread, medians. `read_memory` is the C library's `memchr`.",
+        "### Micro benchmarks\n\nMedians; CPU time, or where the name says so what the benchmark itself measured. `read_memory` is the C library's `memchr`.",
         micro(folder)))
 
 

@@ -25,11 +25,13 @@ constexpr std::uint32_t kPingBehindPackage = 4;
 
 /// What goes out in the background at a time: little, because a requested page waits for it; less where the
 /// background is not in a hurry.
-constexpr std::uint64_t kBackgroundPages = 32;
+constexpr std::uint64_t kBackgroundPages = 12;
 constexpr std::uint64_t kPacedPages = 8;
 /// How long to stay awake after a request: a guest that faults faults again soon, and waits longer for who
 /// has to wake up first. The processors that it has left are free.
 constexpr Nanoseconds kStayAwake = 2ms;
+/// The same while there is a background to send: that comes back soon by itself.
+constexpr Nanoseconds kStayAwakeBriefly = 100us;
 
 Milliseconds patience_of(const OutgoingSession& session) {
   return Milliseconds(session.context.settings.postcopy_timeout_ms());
@@ -205,7 +207,8 @@ Result<PostcopyPhase::Ready> PostcopyPhase::wait() {
   Nanoseconds until = now + heartbeat_interval;
   if (!to_write && !ended_) until = std::min(until, due);
   ReturnPath& in = *session_.return_path;
-  GODWIT_TRY(channel::wait_awake(entries, awake_until_ - now,
+  const Nanoseconds awake_until = answered_at_ + (to_write ? kStayAwakeBriefly : kStayAwake);
+  GODWIT_TRY(channel::wait_awake(entries, awake_until - now,
                                  std::chrono::steady_clock::now() + std::max(Nanoseconds(0), until - now),
                                  [&in] { return in.fetch(); }));
   if (entries[1].revents) session_.polled_wake.drain();
@@ -299,7 +302,7 @@ Result<> PostcopyPhase::answer(const wire::PageRequest& request) {
     return {};
   }
   wrote_at_ = session_.context.clock.now();
-  awake_until_ = wrote_at_ + kStayAwake;
+  answered_at_ = wrote_at_;
   return {};
 }
 

@@ -72,7 +72,7 @@ class PostcopyPhase {
   Nanoseconds heard_at_{0};
   Nanoseconds wrote_at_{0};
   Nanoseconds pinged_at_{0};
-  Nanoseconds awake_until_{0};  ///< a request is likely to follow soon
+  Nanoseconds answered_at_{};  ///< when the last requested page was written
 };
 
 }  // namespace godwit::engine
