@@ -25,7 +25,7 @@ constexpr std::uint32_t kPingBehindPackage = 4;
 
 /// What goes out in the background at a time: little, because a requested page waits for it; less where the
 /// background is not in a hurry.
-constexpr std::uint64_t kBackgroundPages = 12;
+constexpr std::uint64_t kBackgroundPages = 32;
 constexpr std::uint64_t kPacedPages = 8;
 /// How long to stay awake after a request: a guest that faults faults again soon, and waits longer for who
 /// has to wake up first. The processors that it has left are free.
