@@ -1,8 +1,12 @@
 // Postcopy between two engines: the guest goes first, its pages follow.
+#include <algorithm>
 #include <atomic>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include "base/system.h"
 #include "base/thread.h"
 #include "engine/testing/cut_proxy.h"
 #include "engine/testing/postcopy_fixture.h"
@@ -107,6 +111,33 @@ TEST_F(PostcopyTest, TheGuestGoesFirstAndItsPagesFollow) {
   EXPECT_EQ(static_cast<std::uint64_t>(info.ram->transferred),
             info.ram->precopy_bytes + info.ram->postcopy_bytes);
   EXPECT_TRUE(info.downtime.has_value());
+}
+
+/// Pages at which the kernel has anything, were it only the zero page that all share.
+std::uint64_t mapped_pages(const RamBlock& block) {
+  const UniqueFd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+  std::vector<std::uint64_t> entries(block.pages());
+  const std::size_t bytes = entries.size() * sizeof(std::uint64_t);
+  const auto at =
+      static_cast<off_t>(reinterpret_cast<std::uintptr_t>(block.host) / page_size * sizeof(std::uint64_t));
+  EXPECT_EQ(::pread(pagemap.get(), entries.data(), bytes, at), static_cast<ssize_t>(bytes));
+  return static_cast<std::uint64_t>(
+      std::ranges::count_if(entries, [](std::uint64_t entry) { return entry >> 63 != 0; }));
+}
+
+TEST_F(PostcopyTest, ZeroPagesThatNobodyWaitsForAreNotPlaced) {
+  Host source(kTwoBlocks);
+  Host destination(kTwoBlocks, RunState::inmigrate);
+  prepare(source, destination);
+  for (std::uint64_t page = 0; page < 512; ++page) source.guest.write(0, page, 1);
+  source.guest.write(1, 2047, 1);
+  listen(destination, "m");
+  go(source, destination, "m");
+  source.recorder.wait_for("completed");
+  destination.recorder.wait_for("completed");
+  EXPECT_EQ(mapped_pages(destination.guest.ram_blocks()[0]), 512u);
+  EXPECT_EQ(mapped_pages(destination.guest.ram_blocks()[1]), 1u);
+  EXPECT_TRUE(source.guest.same_memory(destination.guest));
 }
 
 TEST_F(PostcopyTest, WhatIsAskedForComesBeforeTheRest) {
